@@ -1,0 +1,158 @@
+//! What the collector accepts: a batch of items, as it came in one HTTP request.
+//!
+//! An event keeps the bytes that its SDK sent. What admission adds or corrects (message id, time,
+//! the client's address) stands beside them as [`Facts`] and wins over the members of the same
+//! name when a blueprint reads them, so nothing is ever re-serialised on the way in.
+
+use bytes::Bytes;
+use serde::{Deserialize, Serialize};
+
+use crate::code::Code;
+use crate::id::PipelineId;
+use crate::time::UnixMillis;
+
+/// The kind of an event: the call that the SDK made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum EventKind {
+    /// Something that a user did.
+    Track,
+    /// Who the user is.
+    Identify,
+    /// A web page was seen.
+    Page,
+    /// An app's screen was seen.
+    Screen,
+    /// The user belongs to a group.
+    Group,
+    /// Two ids are the same user.
+    Alias,
+}
+
+impl EventKind {
+    /// Every kind, in the order of their byte form.
+    pub const ALL: [EventKind; 6] = [
+        EventKind::Track,
+        EventKind::Identify,
+        EventKind::Page,
+        EventKind::Screen,
+        EventKind::Group,
+        EventKind::Alias,
+    ];
+
+    /// The name as it stands in the `type` member.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            EventKind::Track => "track",
+            EventKind::Identify => "identify",
+            EventKind::Page => "page",
+            EventKind::Screen => "screen",
+            EventKind::Group => "group",
+            EventKind::Alias => "alias",
+        }
+    }
+
+    /// The kind of that name; lower case only, as every SDK writes it.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<EventKind> {
+        EventKind::ALL.into_iter().find(|kind| kind.as_str() == text)
+    }
+}
+
+/// Where an event's time comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum TimeSource {
+    /// The event's own time, as sent.
+    Client,
+    /// The event's own time, corrected by the skew of the client's clock.
+    Corrected,
+    /// The event has no readable time: the time of receipt.
+    Receipt,
+}
+
+/// What admission knows about an event beside its bytes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Facts {
+    /// The client's message id, or one made at admission.
+    pub message_id: String,
+    /// When the event happened (DESIGN 9.6).
+    pub time: UnixMillis,
+    /// Where [`Facts::time`] comes from.
+    pub time_source: TimeSource,
+    /// The address of the person's device, when the request came from it and the event does not
+    /// say it: `$.context.ip` of the canonical event. Never the address of a server.
+    pub client_ip: Option<String>,
+}
+
+/// Identifies an event for duplicate detection: a hash of pipeline and message id.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct DedupeKey(pub u128);
+
+impl DedupeKey {
+    /// The key of a message of a pipeline. Stable: it is stored.
+    #[must_use]
+    pub fn new(pipeline: &PipelineId, message_id: &str) -> DedupeKey {
+        let seed = xxhash_rust::xxh3::xxh3_64(pipeline.as_str().as_bytes());
+        DedupeKey(xxhash_rust::xxh3::xxh3_128_with_seed(message_id.as_bytes(), seed))
+    }
+}
+
+/// One accepted event.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Event {
+    /// The call.
+    pub kind: EventKind,
+    /// What admission adds.
+    pub facts: Facts,
+    /// For duplicate detection.
+    pub dedupe_key: DedupeKey,
+    /// A hash of [`Event::body`], to tell a resend from another event under the same id.
+    pub body_hash: u64,
+    /// The event as one JSON object: valid JSON, within the size and depth limits.
+    pub body: Bytes,
+}
+
+/// An item that was put aside: it costs itself and nothing else.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SetAside {
+    /// Why, as a stable code.
+    pub code: Code,
+    /// Why, in plain words and with the place.
+    pub reason: String,
+    /// The item's bytes, cut at the keep limit.
+    pub body: Bytes,
+    /// The item's full length in bytes.
+    pub full_length: u64,
+}
+
+/// An item that had been accepted before.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Duplicate {
+    /// The message id of both.
+    pub message_id: String,
+    /// True when the bytes differ from those of the first: perhaps not a resend at all.
+    pub differs: bool,
+}
+
+/// One item of an accepted batch.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Item {
+    /// An event to deliver.
+    Event(Event),
+    /// A broken item.
+    SetAside(SetAside),
+    /// A repeated item.
+    Duplicate(Duplicate),
+}
+
+/// All that one HTTP request brought, in its order. One record of the log.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Batch {
+    /// The pipeline of the write key.
+    pub pipeline: PipelineId,
+    /// When the request was received.
+    pub received_at: UnixMillis,
+    /// The items.
+    pub items: Vec<Item>,
+}
