@@ -1,0 +1,189 @@
+//! The command line: a contract (DESIGN section 8) that scripts rely on.
+//!
+//! Only shapes and texts are here. What a command does stands in [`crate::commands`].
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+
+/// The open, self-hosted event pipeline for Mixpanel.
+///
+/// Millrace collects customer events from the SDKs you already have, keeps them on disk before it
+/// answers, maps them by a blueprint and delivers them to Mixpanel, once and in order. It carries a
+/// twin of Mixpanel, so that all of it runs on one machine with no account.
+#[derive(Debug, Parser)]
+#[command(name = "millrace", version, after_help = EXAMPLES, disable_help_subcommand = true)]
+pub struct Arguments {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+
+    /// Log more: once for every step, twice for every request.
+    #[arg(short, long, action = clap::ArgAction::Count, global = true)]
+    pub verbose: u8,
+
+    /// Log as one JSON object a line.
+    #[arg(long, global = true)]
+    pub log_json: bool,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  millrace demo                                see the whole way of an event, with sample traffic
+  millrace demo --once --json                  the same, until all is delivered; the ledger as JSON
+  millrace serve --dev                         a pipeline and a twin of Mixpanel, with no config
+  millrace check --config millrace.toml        all mistakes of a configuration at once
+  millrace map --blueprint default < events.jsonl   what would be sent to Mixpanel";
+
+/// The commands.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Run pipeline and twin on loopback with a sample shop's traffic, or with your own events.
+    ///
+    /// Everything lives in a fresh temporary folder that is removed at the end.
+    #[command(after_help = DEMO_EXAMPLES)]
+    Demo(DemoArguments),
+
+    /// Run the pipeline.
+    #[command(after_help = SERVE_EXAMPLES)]
+    Serve(ServeArguments),
+
+    /// Print all errors of a configuration and its blueprints at once.
+    #[command(after_help = "Example:\n  millrace check --config millrace.toml")]
+    Check(CheckArguments),
+
+    /// Map events (JSONL on standard input) and print the requests that would be sent.
+    #[command(after_help = MAP_EXAMPLES)]
+    Map(MapArguments),
+
+    /// Print a completion script for your shell.
+    #[command(after_help = "Example:\n  millrace completions bash > millrace.bash")]
+    Completions {
+        /// The shell.
+        shell: clap_complete::Shell,
+    },
+}
+
+const DEMO_EXAMPLES: &str = "\
+Examples:
+  millrace demo
+  millrace demo --events events.jsonl --once --json";
+
+/// Arguments of `millrace demo`.
+#[derive(Debug, Args)]
+pub struct DemoArguments {
+    /// Send the events of this file (JSONL, Segment form) instead of the sample shop's.
+    #[arg(long, value_name = "FILE")]
+    pub events: Option<PathBuf>,
+
+    /// Exit when all is delivered: with 0 only if nothing is unaccounted.
+    #[arg(long)]
+    pub once: bool,
+
+    /// Print the ledger as one JSON object, in the last line of standard output.
+    #[arg(long)]
+    pub json: bool,
+
+    /// The seed of the sample traffic: the same seed gives the same ledger.
+    #[arg(long, value_name = "NUMBER", default_value_t = 1)]
+    pub seed: u64,
+
+    /// Keep everything in this folder instead of a temporary one.
+    #[arg(long, value_name = "DIR")]
+    pub data: Option<PathBuf>,
+}
+
+const SERVE_EXAMPLES: &str = "\
+Examples:
+  millrace serve --config millrace.toml
+  millrace serve --dev
+  millrace serve --dev --listen 127.0.0.1:9000 --twin-listen 127.0.0.1:9001 --data ./dev-data";
+
+/// Arguments of `millrace serve`.
+#[derive(Debug, Args)]
+pub struct ServeArguments {
+    /// The configuration [default: millrace.toml].
+    #[arg(long, value_name = "FILE", conflicts_with = "dev")]
+    pub config: Option<PathBuf>,
+
+    /// Run without a configuration: pipeline `dev`, delivered to project `dev` of the twin.
+    #[arg(long)]
+    pub dev: bool,
+
+    /// Where collector and management listen; loopback only [default: 127.0.0.1:8080].
+    #[arg(long, value_name = "ADDR", requires = "dev")]
+    pub listen: Option<SocketAddr>,
+
+    /// Where the twin listens; loopback only [default: 127.0.0.1:8081].
+    #[arg(long, value_name = "ADDR", requires = "dev")]
+    pub twin_listen: Option<SocketAddr>,
+
+    /// The folder for the log and the twin [default: millrace-data].
+    #[arg(long, value_name = "DIR", requires = "dev")]
+    pub data: Option<PathBuf>,
+}
+
+/// Arguments of `millrace check`.
+#[derive(Debug, Args)]
+pub struct CheckArguments {
+    /// The configuration [default: millrace.toml].
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+
+    /// Print the mistakes as one JSON array.
+    #[arg(long)]
+    pub json: bool,
+}
+
+const MAP_EXAMPLES: &str = "\
+Each line gives one line: {\"requests\":[..]}, {\"filtered\":..} or {\"error\":{\"code\",\"message\"}}.
+
+Examples:
+  millrace map --blueprint default < events.jsonl
+  millrace map --blueprint ./shop.yaml --settings settings.json --now 2026-11-22T12:00:00Z --explain < events.jsonl";
+
+/// Arguments of `millrace map`.
+#[derive(Debug, Args)]
+pub struct MapArguments {
+    /// A built-in blueprint, or a file.
+    #[arg(long, value_name = "NAME")]
+    pub blueprint: String,
+
+    /// Settings as a JSON object: `token`, `region` or `url`, and what the blueprint declares.
+    #[arg(long, value_name = "FILE")]
+    pub settings: Option<PathBuf>,
+
+    /// The time of receipt [default: now].
+    #[arg(long, value_name = "RFC3339", value_parser = parse_time)]
+    pub now: Option<millrace_model::time::UnixMillis>,
+
+    /// Say for every field where it comes from.
+    #[arg(long)]
+    pub explain: bool,
+}
+
+fn parse_time(text: &str) -> Result<millrace_model::time::UnixMillis, String> {
+    millrace_model::time::UnixMillis::parse(text)
+        .ok_or_else(|| "write it as 2026-11-22T12:00:00Z".to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_definition_is_sound() {
+        use clap::CommandFactory as _;
+        Arguments::command().debug_assert();
+    }
+
+    #[test]
+    fn dev_and_config_exclude_each_other() {
+        let parse = |line: &str| Arguments::try_parse_from(line.split(' '));
+        assert!(parse("millrace serve --dev --config x").is_err());
+        assert!(parse("millrace serve --listen 127.0.0.1:1").is_err());
+        assert!(parse("millrace serve --dev --listen 127.0.0.1:1").is_ok());
+        assert!(parse("millrace map --blueprint default --now yesterday").is_err());
+    }
+}
