@@ -1,1 +1,1 @@
-//! TBD
+//! Tools for tests: a simulated disk.
