@@ -1,0 +1,111 @@
+//! The configuration of `millrace serve --dev`, which needs no file (DESIGN 8).
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use millrace_model::code::Code;
+use millrace_model::diagnostic::Diagnostic;
+use millrace_model::id::IdError;
+use millrace_model::secret::Secret;
+
+use super::tree::{
+    BlueprintRef, Config, Destination, Integration, Limits, Log, Pipeline, Place, Server, Twin,
+    TwinProject, TwinServiceAccount, TwinViews,
+};
+
+/// What diagnostics name as the file of what was typed.
+const COMMAND_LINE: &str = "command line";
+
+impl Config {
+    /// Pipeline `dev`, delivered with the `default` blueprint to project `dev` of the twin.
+    ///
+    /// Its keys are known to everybody, so it listens on loopback only.
+    ///
+    /// # Errors
+    /// An address that is not on loopback.
+    pub fn dev(
+        listen: SocketAddr,
+        twin_listen: SocketAddr,
+        data_dir: PathBuf,
+    ) -> Result<Config, Vec<Diagnostic>> {
+        let refused: Vec<Diagnostic> = [("--listen", listen), ("--twin-listen", twin_listen)]
+            .into_iter()
+            .filter(|(_, address)| !address.ip().to_canonical().is_loopback())
+            .map(|(option, address)| not_loopback(option, address))
+            .collect();
+        if !refused.is_empty() {
+            return Err(refused);
+        }
+        build(listen, twin_listen, data_dir).map_err(|error| {
+            // Cannot happen: the names are the ones below. Told all the same rather than hidden.
+            vec![command_line().diagnostic(Code::BadValue, format!("a name {error}"), None)]
+        })
+    }
+}
+
+fn build(
+    listen: SocketAddr,
+    twin_listen: SocketAddr,
+    data_dir: PathBuf,
+) -> Result<Config, IdError> {
+    let pipeline = Pipeline { id: "dev".parse()?, write_keys: vec![Secret::new("dev-write-key")] };
+    let integration = Integration {
+        id: "dev".parse()?,
+        pipeline: pipeline.id.clone(),
+        token: Secret::new("dev-token"),
+        destination: Destination::Twin,
+        blueprint: BlueprintRef::BuiltIn("default".to_owned()),
+        blueprint_place: command_line(),
+        settings: BTreeMap::new(),
+        gzip: true,
+        retry_horizon: Duration::from_secs(5 * 86_400),
+    };
+    let project = TwinProject {
+        id: 1,
+        name: "dev".to_owned(),
+        token: Secret::new("dev-token"),
+        api_secret: Some(Secret::new("dev-secret")),
+        service_accounts: vec![TwinServiceAccount {
+            user: "dev.sa".to_owned(),
+            secret: Secret::new("dev-secret"),
+        }],
+        timezone: "UTC".to_owned(),
+        group_keys: vec!["company_id".to_owned(), "$group_id".to_owned()],
+    };
+    Ok(Config {
+        data_dir,
+        server: Server {
+            collect: listen,
+            manage: None,
+            admin_token: Secret::new("dev-admin-token"),
+        },
+        limits: Limits::default(),
+        log: Log::default(),
+        pipelines: vec![pipeline],
+        integrations: vec![integration],
+        twin: Some(Twin {
+            listen: twin_listen,
+            views: TwinViews::Loopback,
+            projects: vec![project],
+        }),
+    })
+}
+
+fn command_line() -> Place {
+    Place { file: COMMAND_LINE.to_owned(), line: 0, column: 0 }
+}
+
+fn not_loopback(option: &str, address: SocketAddr) -> Diagnostic {
+    command_line().diagnostic(
+        Code::BadValue,
+        format!(
+            "{option} {address} is not a loopback address, and the keys of --dev are no secret"
+        ),
+        Some(format!(
+            "use {option} 127.0.0.1:{} or write a configuration with keys of your own",
+            address.port()
+        )),
+    )
+}

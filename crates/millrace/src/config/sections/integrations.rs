@@ -1,0 +1,233 @@
+//! The integrations: where events go, and through which blueprint.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use millrace_model::code::Code;
+use millrace_model::diagnostic::nearest;
+use millrace_model::id::PipelineId;
+
+use super::{Named, YEAR, identifier, json, name_text, non_empty, refuse_second};
+use crate::config::document::{Field, Report, Section};
+use crate::config::quantity::{show_span, span};
+use crate::config::secrets::{self, Literal};
+use crate::config::tree::{BlueprintRef, Destination, Integration, Pipeline, Region, Setting};
+
+/// How long a row is tried (DESIGN 9.16).
+const RETRY_HORIZON: Duration = Duration::from_secs(5 * 86_400);
+
+const REGIONS: [&str; 4] = ["us", "eu", "in", "twin"];
+
+/// Reads the integrations and checks what they refer to.
+pub(super) fn read(
+    sections: Vec<Section<'_>>,
+    pipelines: &[Named<Pipeline>],
+    has_twin: bool,
+    report: &mut Report<'_>,
+) -> Vec<Integration> {
+    let mut integrations: Vec<Named<Integration>> = Vec::new();
+    let mut used: Vec<&str> = Vec::new();
+    for section in sections {
+        let (name, named_at, pipeline, value) = read_one(section, pipelines, has_twin, report);
+        used.extend(pipeline);
+        if let Some(name) = name {
+            refuse_second(&integrations, name, named_at, "integration", report);
+            integrations.push(Named { name: name.to_owned(), at: named_at, value });
+        }
+    }
+    for pipeline in pipelines.iter().filter(|pipeline| !used.contains(&pipeline.name.as_str())) {
+        let message = format!(
+            "no integration sends the events of pipeline `{}`: they are kept, and end as filtered",
+            pipeline.name
+        );
+        let fix = format!("add [[integrations]] with pipeline = \"{}\"", pipeline.name);
+        report.warning(pipeline.at, Code::MissingKey, message, Some(fix));
+    }
+    integrations.into_iter().filter_map(|named| named.value).collect()
+}
+
+/// Its name and the place of that, the pipeline that it names, and the integration if all is well.
+type ReadIntegration<'d> = (Option<&'d str>, usize, Option<&'d str>, Option<Integration>);
+
+fn read_one<'d>(
+    mut section: Section<'d>,
+    pipelines: &[Named<Pipeline>],
+    has_twin: bool,
+    report: &mut Report<'_>,
+) -> ReadIntegration<'d> {
+    let id = section.required(report, "id", "id = \"mixpanel-prod\"");
+    let pipeline = section.required(report, "pipeline", "pipeline = \"shop\"");
+    let token = section.required(report, "token", "token = { env = \"MIXPANEL_TOKEN\" }");
+    let [region, url, blueprint, settings, gzip, horizon] =
+        ["region", "url", "blueprint", "settings", "gzip", "retry_horizon"]
+            .map(|key| section.optional(key));
+    section.finish(report);
+
+    let blueprint_at = blueprint.as_ref().map_or(section.at, Field::at);
+    let name = id.as_ref().and_then(|field| name_text(field, report));
+    let checked_id = match (&id, name) {
+        (Some(field), Some(name)) => identifier(field, name, report),
+        _ => None,
+    };
+    let pipeline_name = pipeline.as_ref().and_then(|field| name_text(field, report));
+    let pipeline_id = match (&pipeline, pipeline_name) {
+        (Some(field), Some(name)) => known_pipeline(field, name, pipelines, report),
+        _ => None,
+    };
+    let token = token.and_then(|field| secrets::read(&field, report, Literal::Warned));
+    let destination = read_destination(&section, region.as_ref(), url.as_ref(), has_twin, report);
+    let blueprint = match &blueprint {
+        Some(field) => non_empty(field, report, "default").map(|text| blueprint_ref(text, report)),
+        None => Some(BlueprintRef::BuiltIn("default".to_owned())),
+    };
+    let settings = settings.map_or_else(
+        || Some(BTreeMap::new()),
+        |field| Some(read_settings(&field.table(report)?, report)),
+    );
+    let gzip = gzip.map_or(Some(true), |field| field.flag(report));
+    let bounds = (Duration::from_secs(60), YEAR);
+    let retry_horizon = horizon
+        .map_or(Some(RETRY_HORIZON), |field| field.quantity(report, span, show_span, bounds));
+    let value = (|| {
+        Some(Integration {
+            id: checked_id?,
+            pipeline: pipeline_id?,
+            token: token?,
+            destination: destination?,
+            blueprint: blueprint?,
+            blueprint_place: report.place(blueprint_at),
+            settings: settings?,
+            gzip: gzip?,
+            retry_horizon: retry_horizon?,
+        })
+    })();
+    (name, id.map_or(section.at, |field| field.at()), pipeline_name, value)
+}
+
+fn known_pipeline(
+    field: &Field<'_>,
+    name: &str,
+    pipelines: &[Named<Pipeline>],
+    report: &mut Report<'_>,
+) -> Option<PipelineId> {
+    let names = || pipelines.iter().map(|pipeline| pipeline.name.as_str());
+    if names().any(|known| known == name) {
+        return identifier(field, name, report);
+    }
+    let suggestion = match nearest(name, names()) {
+        Some(near) => format!("did you mean `{near}`?"),
+        None if pipelines.is_empty() => "add [[pipelines]]".to_owned(),
+        None => format!("known: {}", names().collect::<Vec<_>>().join(", ")),
+    };
+    let message = format!("`{}`: there is no pipeline `{name}`", field.name);
+    report.mistake(field.at(), Code::UnknownReference, message, Some(suggestion));
+    None
+}
+
+fn read_destination(
+    section: &Section<'_>,
+    region: Option<&Field<'_>>,
+    url: Option<&Field<'_>>,
+    has_twin: bool,
+    report: &mut Report<'_>,
+) -> Option<Destination> {
+    match (region, url) {
+        (Some(region), None) => read_region(region, has_twin, report),
+        (None, Some(url)) => read_url(url, report),
+        (Some(_), Some(url)) => {
+            url.wrong(report, "and `region` exclude each other", Some("keep one".to_owned()));
+            None
+        }
+        (None, None) => {
+            // No preset: events sent to the wrong region are taken, and are lost to the project.
+            let message = "`integrations` needs `region` or `url`: where the project's data lives";
+            let example = "add region = \"us\", \"eu\" or \"in\", as the project's settings say";
+            report.mistake(section.at, Code::MissingKey, message, Some(example.to_owned()));
+            None
+        }
+    }
+}
+
+fn read_region(field: &Field<'_>, has_twin: bool, report: &mut Report<'_>) -> Option<Destination> {
+    match field.text(report, "eu")? {
+        "us" => Some(Destination::Region(Region::Us)),
+        "eu" => Some(Destination::Region(Region::Eu)),
+        "in" => Some(Destination::Region(Region::In)),
+        "twin" if has_twin => Some(Destination::Twin),
+        "twin" => {
+            let message = format!("`{}` is \"twin\", and there is no [twin]", field.name);
+            let fix = Some("add [twin] with a project".to_owned());
+            report.mistake(field.at(), Code::UnknownReference, message, fix);
+            None
+        }
+        other => {
+            let suggestion = match nearest(other, REGIONS) {
+                Some(near) => format!("did you mean \"{near}\"?"),
+                None => "write \"us\", \"eu\", \"in\" or \"twin\"".to_owned(),
+            };
+            field.wrong(report, &format!("is no region: `{other}`"), Some(suggestion));
+            None
+        }
+    }
+}
+
+fn read_url(field: &Field<'_>, report: &mut Report<'_>) -> Option<Destination> {
+    let text = field.text(report, "https://api.mixpanel.com")?;
+    let (secure, rest) = match (text.strip_prefix("https://"), text.strip_prefix("http://")) {
+        (Some(rest), _) => (true, rest),
+        (None, Some(rest)) => (false, rest),
+        (None, None) => {
+            field.wrong(report, "must begin with https:// or http://", None);
+            return None;
+        }
+    };
+    let host = rest.split('/').next().unwrap_or_default();
+    let reason = if host.is_empty() || !rest.bytes().all(|byte| byte.is_ascii_graphic()) {
+        "must have a host, and no space"
+    } else if host.contains('@') {
+        "must not hold a user or password; the token goes into `token`"
+    } else if rest.contains(['?', '#']) {
+        "must have neither a query nor a fragment"
+    } else {
+        if !secure && !is_this_machine(host) {
+            let message =
+                format!("`{}` is plain HTTP: the token can be read on the way", field.name);
+            report.warning(field.at(), Code::BadValue, message, Some("use https://".to_owned()));
+        }
+        return Some(Destination::Url(text.trim_end_matches('/').to_owned()));
+    };
+    field.wrong(report, reason, None);
+    None
+}
+
+fn is_this_machine(host: &str) -> bool {
+    let name = match host.strip_prefix('[') {
+        Some(rest) => rest.split(']').next().unwrap_or_default(),
+        None => host.split(':').next().unwrap_or_default(),
+    };
+    name == "localhost" || name.parse().is_ok_and(|ip: std::net::IpAddr| ip.is_loopback())
+}
+
+/// A name for what comes with Millrace, a path for what does not.
+fn blueprint_ref(text: &str, report: &Report<'_>) -> BlueprintRef {
+    let is_path = text.contains(['/', '\\'])
+        || [".yaml", ".yml", ".json"].iter().any(|ending| text.ends_with(ending));
+    if is_path {
+        BlueprintRef::File(report.resolve(text))
+    } else {
+        BlueprintRef::BuiltIn(text.to_owned())
+    }
+}
+
+fn read_settings(section: &Section<'_>, report: &mut Report<'_>) -> BTreeMap<String, Setting> {
+    let mut settings = BTreeMap::new();
+    for (name, at, field) in section.entries() {
+        match json(field.value) {
+            Some(value) => {
+                settings.insert(name.to_owned(), Setting { value, place: report.place(at) });
+            }
+            None => field.wrong(report, "holds a number that JSON has not", None),
+        }
+    }
+    settings
+}

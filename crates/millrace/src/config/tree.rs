@@ -1,0 +1,258 @@
+//! The configuration as plain data: what the rest of the binary is wired from.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use millrace_model::code::Code;
+use millrace_model::diagnostic::Diagnostic;
+use millrace_model::id::{IntegrationId, PipelineId};
+use millrace_model::secret::Secret;
+
+/// A whole configuration, valid in itself.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// The folder of the log, and of the twin if there is one.
+    pub data_dir: PathBuf,
+    /// What listens where.
+    pub server: Server,
+    /// What one request and one process may cost.
+    pub limits: Limits,
+    /// How the log keeps what came in.
+    pub log: Log,
+    /// The collection endpoints: at least one, ids unique, write keys unique over all of them.
+    pub pipelines: Vec<Pipeline>,
+    /// The destinations: ids unique, every pipeline among [`Config::pipelines`].
+    pub integrations: Vec<Integration>,
+    /// The embedded twin, if one is wanted.
+    pub twin: Option<Twin>,
+}
+
+/// What listens where.
+#[derive(Clone, Debug)]
+pub struct Server {
+    /// The address of the collector.
+    pub collect: SocketAddr,
+    /// The address of the management API; none when it shares that of the collector.
+    pub manage: Option<SocketAddr>,
+    /// What the management API asks for.
+    pub admin_token: Secret,
+}
+
+/// What one request and one process may cost.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// Bytes of a body as it came.
+    pub body: u64,
+    /// Bytes of a body after decompression.
+    pub inflated: u64,
+    /// Bytes of one event.
+    pub event: u64,
+    /// Events of one batch.
+    pub batch_events: u32,
+    /// How deep the JSON of one event may be nested.
+    pub depth: u32,
+    /// Connections that are open at once.
+    pub connections: u32,
+}
+
+impl Default for Limits {
+    fn default() -> Limits {
+        Limits {
+            body: 10 << 20,
+            inflated: 32 << 20,
+            event: 1 << 20,
+            batch_events: 5_000,
+            depth: 64,
+            connections: 10_000,
+        }
+    }
+}
+
+/// How the log keeps what came in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Log {
+    /// How long what is settled for every integration stays. What is open always stays.
+    pub retention: Duration,
+    /// Bytes after which a new segment file is begun.
+    pub segment: u64,
+    /// How long a message id is remembered to find duplicates.
+    pub dedupe_window: Duration,
+    /// Bytes of disk that are kept free for bookkeeping: new events are refused before.
+    pub reserve: u64,
+}
+
+impl Default for Log {
+    fn default() -> Log {
+        Log {
+            retention: Duration::from_secs(7 * 86_400),
+            segment: 64 << 20,
+            dedupe_window: Duration::from_secs(86_400),
+            reserve: 64 << 20,
+        }
+    }
+}
+
+/// A collection endpoint.
+#[derive(Clone, Debug)]
+pub struct Pipeline {
+    /// Its name.
+    pub id: PipelineId,
+    /// The write keys that its SDKs use; at least one.
+    pub write_keys: Vec<Secret>,
+}
+
+/// A configured destination.
+#[derive(Clone, Debug)]
+pub struct Integration {
+    /// Its name.
+    pub id: IntegrationId,
+    /// The pipeline whose events it sends.
+    pub pipeline: PipelineId,
+    /// The token of the Mixpanel project.
+    pub token: Secret,
+    /// Where it sends to.
+    pub destination: Destination,
+    /// What maps its events.
+    pub blueprint: BlueprintRef,
+    /// Where the blueprint is named; where the integration stands when it is not.
+    pub blueprint_place: Place,
+    /// The settings for the blueprint, by name.
+    pub settings: BTreeMap<String, Setting>,
+    /// Whether requests are compressed.
+    pub gzip: bool,
+    /// How long a row is tried before it ends as dead.
+    pub retry_horizon: Duration,
+}
+
+/// Where an integration sends to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Destination {
+    /// Mixpanel itself.
+    Region(Region),
+    /// The twin of this process, whose address is known once it listens.
+    Twin,
+    /// An address of the user's own, such as a proxy or a twin elsewhere; without a final slash.
+    Url(String),
+}
+
+/// Where Mixpanel keeps a project's data.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Region {
+    /// United States.
+    Us,
+    /// European Union.
+    Eu,
+    /// India.
+    In,
+}
+
+impl Region {
+    /// The address of the ingestion API (reference/mixpanel-api.md 1).
+    #[must_use]
+    pub const fn base_url(self) -> &'static str {
+        match self {
+            Region::Us => "https://api.mixpanel.com",
+            Region::Eu => "https://api-eu.mixpanel.com",
+            Region::In => "https://api-in.mixpanel.com",
+        }
+    }
+}
+
+/// What maps the events of an integration.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum BlueprintRef {
+    /// One that comes with Millrace.
+    BuiltIn(String),
+    /// A file.
+    File(PathBuf),
+}
+
+/// A setting of a blueprint.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Setting {
+    /// Its value; dates are texts.
+    pub value: serde_json::Value,
+    /// Where it stands.
+    pub place: Place,
+}
+
+/// A place in a file, for diagnostics.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Place {
+    /// The file, as the user named it.
+    pub file: String,
+    /// The line, from 1; 0 for what was typed on the command line.
+    pub line: u32,
+    /// The column in characters, from 1; 0 likewise.
+    pub column: u32,
+}
+
+impl Place {
+    /// A diagnostic for this place.
+    #[must_use]
+    pub fn diagnostic(
+        &self,
+        code: Code,
+        message: impl Into<String>,
+        suggestion: Option<String>,
+    ) -> Diagnostic {
+        Diagnostic {
+            file: self.file.clone(),
+            line: self.line,
+            column: self.column,
+            code,
+            message: message.into(),
+            suggestion,
+        }
+    }
+}
+
+/// The embedded twin.
+#[derive(Clone, Debug)]
+pub struct Twin {
+    /// Where it listens.
+    pub listen: SocketAddr,
+    /// Who may read its views.
+    pub views: TwinViews,
+    /// Its projects: at least one, ids and tokens unique.
+    pub projects: Vec<TwinProject>,
+}
+
+/// Who may read the twin's views, which ask for no credentials.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TwinViews {
+    /// This machine.
+    Loopback,
+    /// Whoever reaches the port.
+    Everyone,
+}
+
+/// A project of the twin.
+#[derive(Clone, Debug)]
+pub struct TwinProject {
+    /// Its number.
+    pub id: u64,
+    /// Its name.
+    pub name: String,
+    /// Its token.
+    pub token: Secret,
+    /// Its API secret; without one, that way in is closed.
+    pub api_secret: Option<Secret>,
+    /// Its service accounts.
+    pub service_accounts: Vec<TwinServiceAccount>,
+    /// Its time zone, an IANA name.
+    pub timezone: String,
+    /// The properties that name a group.
+    pub group_keys: Vec<String>,
+}
+
+/// A service account of a twin's project.
+#[derive(Clone, Debug)]
+pub struct TwinServiceAccount {
+    /// Its user name.
+    pub user: String,
+    /// Its secret.
+    pub secret: Secret,
+}
