@@ -1,0 +1,21 @@
+//! The client for Mixpanel's ingestion API.
+//!
+//! | module | owns |
+//! | --- | --- |
+//! | [`options`] | where and as whom: region, project token, credentials |
+//! | [`request`] | rows into the parts of a request; pure |
+//! | [`transport`] | the seam through which a request leaves, and what can go wrong on the way |
+//! | [`http`] | the transport of production |
+//!
+//! What an answer means is read in [`crate::receipt`]; when to send what is decided in
+//! [`crate::scheduler`]. The source of the facts is `reference/mixpanel-api.md` 1, 2.3, 3.2 and 9.
+
+pub mod http;
+pub mod options;
+pub mod request;
+pub mod transport;
+
+pub use http::HttpTransport;
+pub use options::{Credentials, MixpanelOptions, OptionsError, Region};
+pub use request::{Encoding, RequestParts, requests_for};
+pub use transport::{Response, Transport, TransportError, TransportErrorKind, TransportFuture};
