@@ -64,6 +64,8 @@ codes! {
     TooManyEvents = "MR1012";
     /// The body did not arrive in time or broke off.
     BodyIncomplete = "MR1013";
+    /// The admin token is missing or wrong.
+    AdminTokenRefused = "MR1014";
 
     /// The item is not a JSON object.
     NotAnObject = "MR1101";

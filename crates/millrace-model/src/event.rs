@@ -107,7 +107,8 @@ pub struct Event {
     pub facts: Facts,
     /// For duplicate detection.
     pub dedupe_key: DedupeKey,
-    /// A hash of [`Event::body`], to tell a resend from another event under the same id.
+    /// A hash of the event as it came, without the value of its `sentAt` (which a resend renews),
+    /// to tell a resend from another event under the same id.
     pub body_hash: u64,
     /// The event as one JSON object: valid JSON, within the size and depth limits.
     pub body: Bytes,
