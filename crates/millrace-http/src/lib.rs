@@ -1,1 +1,29 @@
-//! TBD
+//! The HTTP side of Millrace: what SDKs post to, what operators ask, and the server for both.
+//!
+//! Invariants: an SDK is answered 200 only after [`Intake::admit`](millrace_model::intake::Intake)
+//! has said that every item is on stable storage; a request is refused as a whole only when nothing
+//! of it can be read, or when it may be sent again; no key or token gets into an answer or a trace.
+//! No mapping and no delivery happens here, and nothing is read from files or the environment.
+//!
+//! | module | owns |
+//! | --- | --- |
+//! | [`collector`] | the routes of the SDKs |
+//! | [`management`] | the routes of the operators |
+//! | [`server`] | connections: bounds, time limits, draining |
+//! | `answer` | what is said to SDKs, and the CORS headers on all of it |
+//! | `body` | reading bodies within bounds of size, time and memory |
+//! | `keys` | write keys: where they stand in a request and whose they are |
+//! | `peer` | the address of the client |
+
+mod answer;
+mod body;
+pub mod collector;
+mod keys;
+pub mod management;
+mod peer;
+pub mod server;
+
+pub use collector::{CollectorOptions, PipelineOptions, collector};
+pub use management::{Overview, management};
+pub use peer::PeerAddress;
+pub use server::{ServeOptions, serve};

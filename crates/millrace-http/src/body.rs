@@ -1,0 +1,130 @@
+//! Reading bodies within bounds: of one body's size and time, and of all bodies' memory.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use axum::body::Body;
+use axum::http::StatusCode;
+use axum::http::header::{self, HeaderMap};
+use bytes::{Bytes, BytesMut};
+use http_body_util::BodyExt;
+
+use millrace_model::code::Code;
+
+use crate::answer::Refusal;
+
+/// Memory is asked for ahead of the bytes only up to here: a client's word costs it nothing.
+const ROOM_AHEAD: usize = 256 << 10;
+
+/// The bytes of all bodies that are being read, decoded or made durable. When it is full, requests
+/// are answered 429; nobody waits.
+#[derive(Debug)]
+pub(crate) struct Budget {
+    used: AtomicUsize,
+    limit: usize,
+}
+
+impl Budget {
+    pub(crate) fn new(limit: usize) -> Arc<Budget> {
+        Arc::new(Budget { used: AtomicUsize::new(0), limit })
+    }
+
+    /// A part of the budget, empty at first, that is given back when it is dropped.
+    pub(crate) fn reserve(self: &Arc<Budget>) -> Reservation {
+        Reservation { budget: Arc::clone(self), bytes: 0 }
+    }
+}
+
+/// A part of a [`Budget`].
+#[derive(Debug)]
+pub(crate) struct Reservation {
+    budget: Arc<Budget>,
+    bytes: usize,
+}
+
+impl Reservation {
+    /// Takes that much more.
+    pub(crate) fn grow(&mut self, by: usize) -> Result<(), Refusal> {
+        let limit = self.budget.limit;
+        self.budget
+            .used
+            .fetch_update(Ordering::AcqRel, Ordering::Acquire, |used| {
+                used.checked_add(by).filter(|used| *used <= limit)
+            })
+            .map_err(|_| Refusal::overloaded("too many bytes are being taken in at the moment"))?;
+        self.bytes += by;
+        Ok(())
+    }
+}
+
+impl Drop for Reservation {
+    fn drop(&mut self) {
+        self.budget.used.fetch_sub(self.bytes, Ordering::AcqRel);
+    }
+}
+
+/// Reads a body to its end.
+///
+/// A body in one piece is not copied. Memory is reserved as bytes arrive, so that a client cannot
+/// hold more of the budget than it has really sent.
+pub(crate) async fn read_body(
+    body: Body,
+    headers: &HeaderMap,
+    limit: usize,
+    timeout: Duration,
+    reservation: &mut Reservation,
+) -> Result<Bytes, Refusal> {
+    let declared = declared_length(headers);
+    if declared.is_some_and(|length| length > limit) {
+        return Err(too_large(limit));
+    }
+    let reading = collect(body, declared.unwrap_or_default(), limit, reservation);
+    tokio::time::timeout(timeout, reading).await.unwrap_or_else(|_| {
+        let message = "the body did not arrive in time";
+        Err(Refusal::new(StatusCode::REQUEST_TIMEOUT, Code::BodyIncomplete, message))
+    })
+}
+
+async fn collect(
+    mut body: Body,
+    declared: usize,
+    limit: usize,
+    reservation: &mut Reservation,
+) -> Result<Bytes, Refusal> {
+    let mut first = Bytes::new();
+    let mut joined = BytesMut::new();
+    while let Some(frame) = body.frame().await {
+        let frame = frame.map_err(|_| {
+            let message = "the body broke off";
+            Refusal::new(StatusCode::BAD_REQUEST, Code::BodyIncomplete, message)
+        })?;
+        let Ok(data) = frame.into_data() else {
+            continue;
+        };
+        let read = first.len().max(joined.len());
+        if data.len() > limit.saturating_sub(read) {
+            return Err(too_large(limit));
+        }
+        reservation.grow(data.len())?;
+        if read == 0 {
+            first = data;
+            continue;
+        }
+        if joined.is_empty() {
+            joined.reserve(declared.min(ROOM_AHEAD).max(first.len() + data.len()));
+            joined.extend_from_slice(&first);
+        }
+        joined.extend_from_slice(&data);
+    }
+    Ok(if joined.is_empty() { first } else { joined.freeze() })
+}
+
+fn declared_length(headers: &HeaderMap) -> Option<usize> {
+    headers.get(header::CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
+}
+
+fn too_large(limit: usize) -> Refusal {
+    let message = format!("the body has more than {limit} bytes: send smaller batches");
+    Refusal::new(StatusCode::PAYLOAD_TOO_LARGE, Code::BodyTooLarge, message)
+}

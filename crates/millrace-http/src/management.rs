@@ -1,0 +1,154 @@
+//! The routes of the operators: read-only views of what the pipeline has done.
+//!
+//! Every request needs the admin token. Errors have the form `{"error":{"code","message","docs"}}`.
+
+use std::sync::Arc;
+
+use axum::body::Body;
+use axum::extract::{Query, State};
+use axum::http::header::{self, HeaderMap, HeaderValue};
+use axum::http::{Response, StatusCode};
+use axum::routing::get;
+use axum::{Json, Router};
+use serde_json::{Value, json};
+
+use millrace_model::code::Code;
+use millrace_model::id::{IntegrationId, PipelineId};
+use millrace_model::ledger::LedgerSums;
+use millrace_model::secret::Secret;
+
+use crate::keys::same_secret;
+
+/// Where the page of a code is.
+const DOCS: &str = "https://github.com/millrace/millrace/blob/main/docs/errors";
+/// How many items set aside are shown when the request does not say, and at most.
+const SET_ASIDE_DEFAULT: usize = 100;
+const SET_ASIDE_MOST: usize = 1_000;
+
+/// What the management API shows. Called off the async threads, so it may read files.
+pub trait Overview: Send + Sync {
+    /// The sums of each integration, and of each pipeline that has none.
+    fn ledger(&self) -> Vec<(PipelineId, Option<IntegrationId>, LedgerSums)>;
+
+    /// The integrations and how each is doing. Holds no secret.
+    fn integrations(&self) -> Value;
+
+    /// The latest items that were set aside, at most `limit`.
+    fn set_aside(&self, limit: usize) -> Value;
+}
+
+/// The management router: `GET /api/v1/ledger`, `/api/v1/integrations`, `/api/v1/set-aside`.
+///
+/// An empty admin token lets nobody in.
+pub fn management(admin_token: Secret, overview: Arc<dyn Overview>) -> Router {
+    let state = Arc::new(Management { admin_token, overview });
+    Router::new()
+        .route("/api/v1/ledger", get(ledger))
+        .route("/api/v1/integrations", get(integrations))
+        .route("/api/v1/set-aside", get(set_aside))
+        .method_not_allowed_fallback(async || {
+            let message = "this path takes GET";
+            failure(StatusCode::METHOD_NOT_ALLOWED, Code::MethodNotAllowed, message)
+        })
+        .fallback(async || {
+            failure(StatusCode::NOT_FOUND, Code::UnknownPath, "there is no such path here")
+        })
+        .with_state(state)
+}
+
+struct Management {
+    admin_token: Secret,
+    overview: Arc<dyn Overview>,
+}
+
+#[derive(serde::Deserialize)]
+struct SetAsideQuery {
+    limit: Option<usize>,
+}
+
+async fn ledger(State(state): State<Arc<Management>>, headers: HeaderMap) -> Response<Body> {
+    state.show(&headers, |overview| json!({ "ledger": ledger_lines(overview) })).await
+}
+
+async fn integrations(State(state): State<Arc<Management>>, headers: HeaderMap) -> Response<Body> {
+    state.show(&headers, |overview| json!({ "integrations": overview.integrations() })).await
+}
+
+async fn set_aside(
+    State(state): State<Arc<Management>>,
+    query: Result<Query<SetAsideQuery>, axum::extract::rejection::QueryRejection>,
+    headers: HeaderMap,
+) -> Response<Body> {
+    let limit = match query {
+        Ok(Query(query)) => query.limit.unwrap_or(SET_ASIDE_DEFAULT).min(SET_ASIDE_MOST),
+        Err(_) => {
+            let message = "limit must be a whole number";
+            return failure(StatusCode::BAD_REQUEST, Code::BadValue, message);
+        }
+    };
+    state.show(&headers, move |overview| json!({ "set_aside": overview.set_aside(limit) })).await
+}
+
+fn ledger_lines(overview: &dyn Overview) -> Vec<Value> {
+    overview
+        .ledger()
+        .into_iter()
+        .map(|(pipeline, integration, sums)| {
+            json!({
+                "pipeline": pipeline,
+                "integration": integration,
+                "unaccounted": sums.unaccounted(),
+                "sums": sums,
+            })
+        })
+        .collect()
+}
+
+impl Management {
+    async fn show(
+        self: Arc<Management>,
+        headers: &HeaderMap,
+        view: impl FnOnce(&dyn Overview) -> Value + Send + 'static,
+    ) -> Response<Body> {
+        if !self.admits(headers) {
+            let message = "send the admin token as bearer authorization";
+            let mut refused = failure(StatusCode::UNAUTHORIZED, Code::AdminTokenRefused, message);
+            let scheme = HeaderValue::from_static("Bearer");
+            refused.headers_mut().insert(header::WWW_AUTHENTICATE, scheme);
+            return refused;
+        }
+        let shown = tokio::task::spawn_blocking(move || view(self.overview.as_ref())).await;
+        match shown {
+            Ok(value) => respond(StatusCode::OK, value),
+            Err(_) => {
+                let message = "the process is stopping";
+                failure(StatusCode::SERVICE_UNAVAILABLE, Code::ShuttingDown, message)
+            }
+        }
+    }
+
+    fn admits(&self, headers: &HeaderMap) -> bool {
+        headers
+            .get(header::AUTHORIZATION)
+            .and_then(|value| value.to_str().ok())
+            .and_then(|value| value.split_once(' '))
+            .is_some_and(|(scheme, token)| {
+                scheme.eq_ignore_ascii_case("bearer")
+                    && same_secret(&self.admin_token, token.trim())
+            })
+    }
+}
+
+fn failure(status: StatusCode, code: Code, message: &str) -> Response<Body> {
+    let docs = format!("{DOCS}/{code}.md");
+    let body = json!({ "error": { "code": code.as_str(), "message": message, "docs": docs } });
+    respond(status, body)
+}
+
+fn respond(status: StatusCode, body: Value) -> Response<Body> {
+    use axum::response::IntoResponse;
+    let mut response = (status, Json(body)).into_response();
+    // What a ledger says is true for a moment only.
+    response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    response
+}

@@ -1,0 +1,139 @@
+//! Connections: how many, how slow, and how they end.
+//!
+//! Each connection is a task of its own. A slot is taken before a connection is accepted, so at the
+//! bound further clients wait in the kernel's queue, and none of them costs memory here. A client
+//! that does not finish its request head in time, or stays idle as long, is cut off, so slow clients
+//! cannot keep the slots.
+
+use std::convert::Infallible;
+use std::future::Future;
+use std::pin::pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::body::Body;
+use hyper::body::Incoming;
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{Semaphore, watch};
+use tokio::task::JoinSet;
+use tower::Service;
+
+use crate::peer::PeerAddress;
+
+/// How long to wait when the system refuses a connection (no file handles left, most often).
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+/// The bounds of a server.
+#[derive(Clone, Copy, Debug)]
+pub struct ServeOptions {
+    /// Connections at once. Default 4,096.
+    pub max_connections: usize,
+    /// How long a client may take to send the head of a request, and how long a kept connection
+    /// may be idle. Default 30 s.
+    pub header_timeout: Duration,
+    /// How long requests that are under way may take after the stop. Default 10 s.
+    pub drain_timeout: Duration,
+}
+
+impl Default for ServeOptions {
+    fn default() -> ServeOptions {
+        ServeOptions {
+            max_connections: 4_096,
+            header_timeout: Duration::from_secs(30),
+            drain_timeout: Duration::from_secs(10),
+        }
+    }
+}
+
+/// Serves a router over HTTP/1.1 until `shutdown` resolves, then stops accepting, lets the requests
+/// under way finish, and returns how many connections had to be cut off at the end.
+pub async fn serve(
+    listener: TcpListener,
+    router: Router,
+    options: ServeOptions,
+    shutdown: impl Future<Output = ()>,
+) -> usize {
+    let slots = Arc::new(Semaphore::new(options.max_connections));
+    let (stop, stopped) = watch::channel(false);
+    let mut connections = JoinSet::new();
+    let mut shutdown = pin!(shutdown);
+    loop {
+        let accept = async {
+            let slot = Arc::clone(&slots).acquire_owned().await;
+            (slot, listener.accept().await)
+        };
+        let (slot, accepted) = tokio::select! {
+            biased;
+            () = &mut shutdown => break,
+            accepted = accept => accepted,
+        };
+        while connections.try_join_next().is_some() {}
+        match accepted {
+            Ok((stream, peer)) => {
+                let peer = PeerAddress(peer.ip());
+                let served = connection(stream, peer, router.clone(), options, stopped.clone());
+                connections.spawn(async move {
+                    let _slot = slot;
+                    served.await;
+                });
+            }
+            Err(error) => {
+                tracing::warn!(%error, "a connection could not be accepted");
+                tokio::select! {
+                    () = &mut shutdown => break,
+                    () = tokio::time::sleep(ACCEPT_PAUSE) => {}
+                }
+            }
+        }
+    }
+    drop(listener);
+    let _ = stop.send(true);
+    let drained = async { while connections.join_next().await.is_some() {} };
+    if tokio::time::timeout(options.drain_timeout, drained).await.is_ok() {
+        return 0;
+    }
+    while connections.try_join_next().is_some() {}
+    let cut = connections.len();
+    connections.shutdown().await;
+    cut
+}
+
+async fn connection(
+    stream: TcpStream,
+    peer: PeerAddress,
+    router: Router,
+    options: ServeOptions,
+    mut stopped: watch::Receiver<bool>,
+) {
+    // Answers are small and must not wait for more.
+    let _ = stream.set_nodelay(true);
+    let service = service_fn(move |mut request: hyper::Request<Incoming>| {
+        request.extensions_mut().insert(peer);
+        let mut router = router.clone();
+        async move {
+            let response = router.call(request.map(Body::new)).await;
+            Ok::<_, Infallible>(response.unwrap_or_else(|never| match never {}))
+        }
+    });
+    let mut served = pin!(
+        http1::Builder::new()
+            .timer(TokioTimer::new())
+            .header_read_timeout(options.header_timeout)
+            .serve_connection(TokioIo::new(stream), service)
+    );
+    let stop = async { drop(stopped.wait_for(|stopped| *stopped).await) };
+    let ended = tokio::select! {
+        ended = served.as_mut() => ended,
+        () = stop => {
+            served.as_mut().graceful_shutdown();
+            served.await
+        }
+    };
+    if let Err(error) = ended {
+        tracing::debug!(%error, "connection ended");
+    }
+}

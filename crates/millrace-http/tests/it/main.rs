@@ -1,0 +1,18 @@
+//! The routers and the server from the outside.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::print_stdout,
+    reason = "these are tests, helper functions included"
+)]
+
+mod bad_input;
+mod cors;
+mod fixtures;
+mod keys;
+mod management;
+mod overload;
+mod recording;
+mod server;
