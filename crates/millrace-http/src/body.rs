@@ -69,7 +69,7 @@ impl Drop for Reservation {
 /// A body in one piece is not copied. Memory is reserved as bytes arrive, so that a client cannot
 /// hold more of the budget than it has really sent.
 pub(crate) async fn read_body(
-    body: Body,
+    body: &mut Body,
     headers: &HeaderMap,
     limit: usize,
     timeout: Duration,
@@ -87,7 +87,7 @@ pub(crate) async fn read_body(
 }
 
 async fn collect(
-    mut body: Body,
+    body: &mut Body,
     declared: usize,
     limit: usize,
     reservation: &mut Reservation,
@@ -118,6 +118,26 @@ async fn collect(
         joined.extend_from_slice(&data);
     }
     Ok(if joined.is_empty() { first } else { joined.freeze() })
+}
+
+/// Reads what is left of a refused body and throws it away, up to a bound. A client that is still
+/// sending when its connection is closed would see a broken connection instead of the answer.
+pub(crate) async fn discard(body: &mut Body, headers: &HeaderMap, most: usize, timeout: Duration) {
+    // Such a client waits for a word before it sends anything, and the answer is that word.
+    if headers.contains_key(header::EXPECT) || declared_length(headers) > Some(most) {
+        return;
+    }
+    let discarding = async {
+        let mut read = 0_usize;
+        while let Some(Ok(frame)) = body.frame().await {
+            read = read.saturating_add(frame.data_ref().map_or(0, Bytes::len));
+            if read > most {
+                break;
+            }
+        }
+    };
+    // Out of time or not, the answer is the same.
+    let _ = tokio::time::timeout(timeout, discarding).await;
 }
 
 fn declared_length(headers: &HeaderMap) -> Option<usize> {

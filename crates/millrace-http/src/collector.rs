@@ -12,6 +12,7 @@ use axum::Router;
 use axum::body::Body;
 use axum::extract::{Request, State};
 use axum::http::header::{self, HeaderMap};
+use axum::http::request::Parts;
 use axum::http::{Response, StatusCode};
 use axum::routing::{MethodRouter, get, post};
 use bytes::Bytes;
@@ -29,7 +30,7 @@ use millrace_protocol::inflate::{decode_body, is_compressed};
 use millrace_protocol::segment::{Admission, Call, Envelope};
 
 use crate::answer::{Refusal, answer, preflight};
-use crate::body::{Budget, Reservation, read_body};
+use crate::body::{Budget, Reservation, discard, read_body};
 use crate::keys::{Credentials, WriteKeys};
 use crate::peer::client_ip;
 
@@ -81,7 +82,8 @@ pub struct CollectorOptions {
     /// How long a body may take to arrive, and again how long it may take to become durable.
     /// Default 30 s, the longest that any SDK waits.
     pub request_timeout: Duration,
-    /// How many bytes of bodies may be in memory at once, from their arrival to the answer.
+    /// How many bytes of requests may be in memory at once, from their arrival to the answer:
+    /// bodies as they came, decompressed, and what their items take beside them.
     /// Default 256 MiB. Over it: 429.
     pub max_in_flight_bytes: usize,
     /// The proxies whose `X-Forwarded-For` is believed. Default none.
@@ -191,33 +193,42 @@ impl Received {
 
 impl Collector {
     async fn take(self: Arc<Collector>, call: Call, request: Request) -> Response<Body> {
-        let (parts, body) = request.into_parts();
-        let credentials = Credentials::of(&parts.headers, &parts.uri);
-        let result = match self.keys.check_early(&credentials) {
-            Err(refusal) => Err(refusal),
-            Ok(()) => {
-                let mut reservation = self.budget.reserve();
-                let limit = self.limits.body_bytes;
-                let timeout = self.request_timeout;
-                match read_body(body, &parts.headers, limit, timeout, &mut reservation).await {
-                    Err(refusal) => Err(refusal),
-                    Ok(body) => {
-                        let received = Received {
-                            call,
-                            body,
-                            content_encoding: content_encoding(&parts.headers),
-                            credentials,
-                            client_ip: client_ip(&parts, &self.trusted_proxies),
-                            from_device: parts.headers.contains_key(header::ORIGIN),
-                            at: self.clock.now(),
-                            reservation,
-                        };
-                        self.carry(received).await
-                    }
+        let (parts, mut body) = request.into_parts();
+        let result = match self.receive(call, &parts, &mut body).await {
+            Ok(received) => Arc::clone(&self).carry(received).await,
+            Err(refusal) => {
+                if refusal.code != Code::BodyIncomplete {
+                    let most = self.limits.body_bytes.saturating_mul(4);
+                    discard(&mut body, &parts.headers, most, self.request_timeout).await;
                 }
+                Err(refusal)
             }
         };
         answer(result, &parts.headers)
+    }
+
+    /// Reads a request whose head does not already say that it is refused.
+    async fn receive(
+        &self,
+        call: Call,
+        parts: &Parts,
+        body: &mut Body,
+    ) -> Result<Received, Refusal> {
+        let credentials = Credentials::of(&parts.headers, &parts.uri);
+        self.keys.check_early(&credentials)?;
+        let mut reservation = self.budget.reserve();
+        let (limit, timeout) = (self.limits.body_bytes, self.request_timeout);
+        let body = read_body(body, &parts.headers, limit, timeout, &mut reservation).await?;
+        Ok(Received {
+            call,
+            body,
+            content_encoding: content_encoding(&parts.headers),
+            credentials,
+            client_ip: client_ip(parts, &self.trusted_proxies),
+            from_device: parts.headers.contains_key(header::ORIGIN),
+            at: self.clock.now(),
+            reservation,
+        })
     }
 
     /// Carries a request to its end in a task of its own, which goes on when the client has gone.
@@ -254,6 +265,7 @@ impl Collector {
         received.reservation.grow(body.len().saturating_sub(sent))?;
         let envelope = Envelope::read(received.call, body, &self.limits)?;
         let pipeline = self.keys.owner(&received.credentials, envelope.write_key())?;
+        received.reservation.grow(envelope.admission_bytes())?;
         let batch = envelope.admit(&Admission {
             pipeline: &pipeline,
             received_at: received.at,

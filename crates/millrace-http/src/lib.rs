@@ -7,13 +7,14 @@
 //!
 //! | module | owns |
 //! | --- | --- |
-//! | [`collector`] | the routes of the SDKs |
-//! | [`management`] | the routes of the operators |
+//! | [`mod@collector`] | the routes of the SDKs |
+//! | [`mod@management`] | the routes of the operators |
 //! | [`server`] | connections: bounds, time limits, draining |
 //! | `answer` | what is said to SDKs, and the CORS headers on all of it |
 //! | `body` | reading bodies within bounds of size, time and memory |
 //! | `keys` | write keys: where they stand in a request and whose they are |
 //! | `peer` | the address of the client |
+//! | `write_deadline` | cutting off clients that do not read |
 
 mod answer;
 mod body;
@@ -22,6 +23,7 @@ mod keys;
 pub mod management;
 mod peer;
 pub mod server;
+mod write_deadline;
 
 pub use collector::{CollectorOptions, PipelineOptions, collector};
 pub use management::{Overview, management};

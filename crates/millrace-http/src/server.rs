@@ -2,8 +2,8 @@
 //!
 //! Each connection is a task of its own. A slot is taken before a connection is accepted, so at the
 //! bound further clients wait in the kernel's queue, and none of them costs memory here. A client
-//! that does not finish its request head in time, or stays idle as long, is cut off, so slow clients
-//! cannot keep the slots.
+//! that does not finish its request head in time, stays idle as long or does not read its answers
+//! is cut off, so slow clients cannot keep the slots.
 
 use std::convert::Infallible;
 use std::future::Future;
@@ -23,6 +23,7 @@ use tokio::task::JoinSet;
 use tower::Service;
 
 use crate::peer::PeerAddress;
+use crate::write_deadline::WriteDeadline;
 
 /// How long to wait when the system refuses a connection (no file handles left, most often).
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
@@ -35,6 +36,8 @@ pub struct ServeOptions {
     /// How long a client may take to send the head of a request, and how long a kept connection
     /// may be idle. Default 30 s.
     pub header_timeout: Duration,
+    /// How long an answer may wait for a client that does not read. Default 30 s.
+    pub write_timeout: Duration,
     /// How long requests that are under way may take after the stop. Default 10 s.
     pub drain_timeout: Duration,
 }
@@ -44,6 +47,7 @@ impl Default for ServeOptions {
         ServeOptions {
             max_connections: 4_096,
             header_timeout: Duration::from_secs(30),
+            write_timeout: Duration::from_secs(30),
             drain_timeout: Duration::from_secs(10),
         }
     }
@@ -119,6 +123,7 @@ async fn connection(
             Ok::<_, Infallible>(response.unwrap_or_else(|never| match never {}))
         }
     });
+    let stream = WriteDeadline::new(stream, options.write_timeout);
     let mut served = pin!(
         http1::Builder::new()
             .timer(TokioTimer::new())

@@ -43,10 +43,10 @@ async fn what_the_log_refuses_may_be_sent_again() {
 #[tokio::test]
 async fn bodies_together_are_bounded() {
     let collector = TestCollector::with(CollectorOptions {
-        max_in_flight_bytes: 1_000,
+        max_in_flight_bytes: 1_600,
         ..CollectorOptions::default()
     });
-    let large = track(&format!(r#","a":"{}""#, "x".repeat(1_000)));
+    let large = track(&format!(r#","a":"{}""#, "x".repeat(1_600)));
     for _ in 0..3 {
         let answered = collector.post("/v1/track", large.clone()).await;
         assert_eq!((answered.status.as_u16(), answered.code()), (429, Some(Code::Overloaded)));
@@ -61,6 +61,11 @@ async fn bodies_together_are_bounded() {
     assert!(compressed.len() < 1_000);
     let answered = collector.post("/v1/track", compressed).await;
     assert_eq!(answered.code(), Some(Code::Overloaded));
+    // Items count beside their bytes.
+    let many = format!(r#"{{"batch":[{}]}}"#, vec!["1"; 50].join(","));
+    let answered = collector.post("/v1/batch", many).await;
+    assert_eq!(answered.code(), Some(Code::Overloaded));
+    assert!(collector.intake.take().len() == 3);
 }
 
 #[tokio::test(start_paused = true)]

@@ -205,7 +205,7 @@ impl Envelope {
     }
 
     fn event_body(&self, item: &RawItem) -> Bytes {
-        if item.write_key.is_empty() && !self.shared.changes_items() {
+        if !item.has_write_key() && !self.shared.changes_items() {
             return self.body.slice(item.whole.range());
         }
         Bytes::from(rebuild(&self.body, item, &self.shared))
@@ -225,10 +225,10 @@ impl Envelope {
 
     /// The item as it came, without a write key, cut at the limit.
     fn set_aside(&self, item: &RawItem, refusal: Refusal, limits: &Limits) -> SetAside {
-        let body = if item.write_key.is_empty() {
-            self.body.slice(item.whole.range())
-        } else {
+        let body = if item.has_write_key() {
             Bytes::from(rebuild(&self.body, item, &Shared::default()))
+        } else {
+            self.body.slice(item.whole.range())
         };
         SetAside {
             code: refusal.code,

@@ -11,6 +11,9 @@ use crate::error::DecodeError;
 use crate::json::{Fault, MAX_DEPTH, Scanner, Span, name, text};
 use crate::limits::Limits;
 
+/// What an item takes at most beside its bytes: its places here, its facts, its ids and reasons.
+const ITEM_BYTES: usize = 512;
+
 /// What the items of a batch share: defaults under the members of each.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Shared {
@@ -72,6 +75,16 @@ impl Envelope {
     #[must_use]
     pub fn write_key(&self) -> Option<&Secret> {
         self.write_key.as_ref()
+    }
+
+    /// How many bytes [`Envelope::admit`] takes beside the body, at most: what each item costs in
+    /// any case, and the copies of those that have to be written anew.
+    #[must_use]
+    pub fn admission_bytes(&self) -> usize {
+        let shared = self.shared.context.len().saturating_add(self.shared.integrations.len());
+        let copies = self.shared.changes_items() || self.items.iter().any(RawItem::has_write_key);
+        let copied = if copies { self.body.len() } else { 0 };
+        self.items.len().saturating_mul(ITEM_BYTES.saturating_add(shared)).saturating_add(copied)
     }
 
     /// The number of items.

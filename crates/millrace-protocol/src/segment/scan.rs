@@ -27,6 +27,12 @@ pub(super) struct RawItem {
     pub(super) write_key: Span,
 }
 
+impl RawItem {
+    pub(super) fn has_write_key(&self) -> bool {
+        !self.write_key.is_empty()
+    }
+}
+
 /// Scans the value at which the scanner stands.
 pub(super) fn scan_item(scanner: &mut Scanner<'_>, body: &[u8]) -> Result<RawItem, Fault> {
     let mut item = RawItem { is_object: scanner.peek() == Some(b'{'), ..RawItem::default() };
