@@ -342,10 +342,8 @@ impl Driver {
                 shown.last_error = last_error.clone();
             }
             changed
-                || before
-                    != (shown.requests, shown.delivered_rows, shown.failed_rows, shown.idle)
-                || waiting
-                    != (shown.pending_rows, shown.in_flight_rows, shown.in_flight_requests)
+                || before != (shown.requests, shown.delivered_rows, shown.failed_rows, shown.idle)
+                || waiting != (shown.pending_rows, shown.in_flight_rows, shown.in_flight_requests)
         });
     }
 

@@ -39,15 +39,11 @@ impl Route {
     /// Sends a request once.
     pub(super) async fn fly(self, outgoing: Outgoing) -> Landing {
         let Outgoing { id, endpoint, repeatable, bodies, insert_ids, .. } = outgoing;
-        if !repeatable
-            && let Err(error) = self.sink.flush().await
-        {
+        if !repeatable && let Err(error) = self.sink.flush().await {
             return Landing::LogFailed { id, code: error.code(), message: error.to_string() };
         }
         let options = Arc::clone(&self.options);
-        let build = move || {
-            request(endpoint, bodies.iter().map(AsRef::as_ref), &options).packed()
-        };
+        let build = move || request(endpoint, bodies.iter().map(AsRef::as_ref), &options).packed();
         let rows = insert_ids.len();
         let answer = match tokio::task::spawn_blocking(build).await {
             Ok(parts) => self.transport.send(parts).await,

@@ -42,15 +42,8 @@ pub(super) fn start(options: EngineOptions, parts: EngineParts) -> EngineHandle 
     let (show, status) = watch::channel(IntegrationStatus::new());
     let sink = Arc::clone(&parts.sink);
     let feed = feeder::start(parts.source, Arc::clone(&parts.mapping), options.read_bytes);
-    let driver = Driver::new(
-        options,
-        feed,
-        parts.sink,
-        parts.transport,
-        parts.clock,
-        parts.entropy,
-        show,
-    );
+    let driver =
+        Driver::new(options, feed, parts.sink, parts.transport, parts.clock, parts.entropy, show);
     let task = tokio::spawn(driver.run(command_queue));
     EngineHandle { commands, status, sink, task }
 }

@@ -296,8 +296,7 @@ mod tests {
 
     #[test]
     fn a_service_account_names_its_project() {
-        let account =
-            options().with_service_account("sa.1", Secret::new("s3cret"), "12").unwrap();
+        let account = options().with_service_account("sa.1", Secret::new("s3cret"), "12").unwrap();
         let probe = probe(&account);
         assert_eq!(param(&probe, "project_id"), Some("12"));
         assert_eq!(header(&probe, "authorization"), Some("Basic c2EuMTpzM2NyZXQ="));

@@ -113,8 +113,11 @@ pub fn read(
 /// Reads the answer to a probe.
 #[must_use]
 pub fn read_proof(answer: &Result<Response, TransportError>, now: UnixMillis) -> Proof {
+    let success = answer.as_ref().is_ok_and(|response| (200..300).contains(&response.status));
     match read(answer, &[None], now) {
         Receipt::Delivered | Receipt::Partly(_) => Proof::Good,
+        // Not strict, or no judge of names: either way the credentials were let through.
+        Receipt::Bisect { .. } if success => Proof::Good,
         Receipt::Pause { code, reason } => Proof::Bad { code, reason },
         Receipt::Bisect { words, .. } | Receipt::Split { words } => {
             Proof::Bad { code: Code::WrongDestination, reason: words }
@@ -179,16 +182,14 @@ fn read_success(response: &Response, body: &[u8], rows: &[Option<InsertId>]) -> 
         _ => {}
     }
     let answer = if response.cut { None } else { object(body) };
-    let Some(answer) = answer else {
-        let reason = format!("status {} with a body that cannot be read", response.status);
-        let code = Code::UnclearAnswer;
-        return Receipt::Retry { after: None, code, reason, perhaps_taken: true };
-    };
+    let Some(answer) = answer else { return unclear(response.status) };
     if let Some(receipt) = failed_records::read(&answer, rows) {
         return receipt;
     }
-    if !says_success(&answer) {
-        return refused_as_a_whole(&answer, body);
+    match says_success(&answer) {
+        Some(true) => {}
+        Some(false) => return refused_as_a_whole(&answer, body),
+        None => return unclear(response.status),
     }
     match count_of_taken(&answer) {
         Some(taken) if taken < rows.len() as u64 => {
@@ -199,16 +200,23 @@ fn read_success(response: &Response, body: &[u8], rows: &[Option<InsertId>]) -> 
     }
 }
 
-/// The forms of success: `status` 1 or `"OK"`, `code` 200, and no `error` text.
-fn says_success(answer: &Value) -> bool {
-    let said = match (answer.get("status"), answer.get("code")) {
-        (Some(Value::String(status)), _) => status.eq_ignore_ascii_case("ok"),
-        (Some(status), _) => status.as_u64() == Some(1),
-        (None, Some(code)) => code.as_u64() == Some(200),
-        (None, None) => false,
-    };
-    let error = answer.get("error").is_some_and(|error| !matches!(error, Value::Null));
-    said && !error
+fn unclear(status: u16) -> Receipt {
+    let reason = format!("status {status} with a body that cannot be read");
+    Receipt::Retry { after: None, code: Code::UnclearAnswer, reason, perhaps_taken: true }
+}
+
+/// The forms of success: `status` 1 or `"OK"`, else `code` 200, and no `error` text. None when the
+/// answer speaks of none of the three.
+fn says_success(answer: &Value) -> Option<bool> {
+    if answer.get("error").is_some_and(|error| !error.is_null()) {
+        return Some(false);
+    }
+    match (answer.get("status"), answer.get("code")) {
+        (Some(Value::String(status)), _) => Some(status.eq_ignore_ascii_case("ok")),
+        (Some(status), _) => Some(status.as_u64() == Some(1)),
+        (None, Some(code)) => Some(code.as_u64() == Some(200)),
+        (None, None) => None,
+    }
 }
 
 /// How many rows were taken, if the answer says it.

@@ -25,12 +25,12 @@ impl Scheduler {
                 if flight.rows.len() > 1 {
                     self.paces.of_mut(flight.endpoint).shrink(flight.bytes);
                 }
-                self.halve(&flight, Code::RowTooLargeForMixpanel, words, false);
+                self.halve(now, &flight, Code::RowTooLargeForMixpanel, words, false);
             }
             Receipt::Bisect { words, perhaps_taken } => {
-                self.halve(&flight, Code::RowRejected, words, perhaps_taken);
+                self.halve(now, &flight, Code::RowRejected, words, perhaps_taken);
             }
-            Receipt::Pause { .. } => self.all_back(&flight, false),
+            Receipt::Pause { .. } => self.all_back(now, &flight, false),
             Receipt::Retry { after, reason, perhaps_taken, .. } => {
                 let entropy = std::sync::Arc::clone(&self.entropy);
                 let pace = self.paces.of_mut(flight.endpoint);
@@ -63,7 +63,14 @@ impl Scheduler {
     }
 
     /// Sends the rows again in smaller company. A row that stood alone is the culprit.
-    fn halve(&mut self, flight: &Flight, code: Code, words: String, perhaps_taken: bool) {
+    fn halve(
+        &mut self,
+        now: Duration,
+        flight: &Flight,
+        code: Code,
+        words: String,
+        perhaps_taken: bool,
+    ) {
         self.paces.of_mut(flight.endpoint).went_well();
         if let [only] = flight.rows.as_slice() {
             self.end(*only, End::rejected(code, words));
@@ -75,14 +82,14 @@ impl Scheduler {
             if let Some(row) = self.rows.get_mut(*number) {
                 row.company = company;
             }
-            self.back_or_aside(*number, perhaps_taken);
+            self.back_or_aside(now, *number, perhaps_taken);
         }
     }
 
-    fn all_back(&mut self, flight: &Flight, perhaps_taken: bool) {
+    fn all_back(&mut self, now: Duration, flight: &Flight, perhaps_taken: bool) {
         self.totals.retried_requests += 1;
         for row in &flight.rows {
-            self.back_or_aside(*row, perhaps_taken);
+            self.back_or_aside(now, *row, perhaps_taken);
         }
     }
 
@@ -98,7 +105,7 @@ impl Scheduler {
         for number in &flight.rows {
             let first = self.rows.get(*number).and_then(|row| row.first_sent).unwrap_or(active);
             if active.saturating_sub(first) < self.limits.horizon {
-                self.back_or_aside(*number, perhaps_taken);
+                self.back_or_aside(now, *number, perhaps_taken);
             } else {
                 let words = Some(reason.to_owned());
                 let code = Some(Code::HorizonPassed);
@@ -108,12 +115,12 @@ impl Scheduler {
     }
 
     /// Takes a row back, unless it must not be sent twice and perhaps was (DESIGN 9.15).
-    fn back_or_aside(&mut self, number: u32, perhaps_taken: bool) {
+    fn back_or_aside(&mut self, now: Duration, number: u32, perhaps_taken: bool) {
         let repeatable = self.rows.get(number).is_none_or(|row| row.repeatable);
         if perhaps_taken && !repeatable && self.limits.on_unclear == OnUnclear::SetAside {
             self.end(number, End::set_aside(Code::UnclearAnswer));
         } else {
-            self.take_back(number, perhaps_taken);
+            self.take_back(now, number, perhaps_taken);
         }
     }
 }

@@ -340,9 +340,9 @@ impl Scheduler {
             }
         }
         let rows = &self.rows;
-        self.queues.of_mut(endpoint).settle(|number| {
-            rows.get(number).is_some_and(|row| row.state == RowState::Waiting)
-        });
+        self.queues
+            .of_mut(endpoint)
+            .settle(|number| rows.get(number).is_some_and(|row| row.state == RowState::Waiting));
         pace.formed(now, &self.limits, walk.rest);
         self.totals.requests += 1;
         self.flights.insert(id, Flight { endpoint, rows: walk.chosen, bytes: walk.bytes });
@@ -427,7 +427,8 @@ impl Scheduler {
 
     /// The time without pauses.
     fn active(&self, now: Duration) -> Duration {
-        let paused_now = self.paused_since.map_or(Duration::ZERO, |since| now.saturating_sub(since));
+        let paused_now =
+            self.paused_since.map_or(Duration::ZERO, |since| now.saturating_sub(since));
         now.saturating_sub(self.paused_for + paused_now)
     }
 
@@ -466,16 +467,14 @@ impl Scheduler {
     }
 
     /// Takes a row back that is in flight: it keeps its place.
-    fn take_back(&mut self, number: u32, perhaps_taken: bool) {
+    fn take_back(&mut self, now: Duration, number: u32, perhaps_taken: bool) {
         let Some(row) = self.rows.get_mut(number) else { return };
         if row.state != RowState::InFlight {
             return;
         }
         row.state = RowState::Waiting;
         row.perhaps_taken |= perhaps_taken;
-        let pace = self.paces.of_mut(row.endpoint);
-        pace.pending_rows += 1;
-        pace.pending_bytes += row.body.len();
+        self.paces.of_mut(row.endpoint).came_back(now, row.body.len());
         self.lanes.come_back(row.endpoint, &row.lanes);
         self.queues.of_mut(row.endpoint).one_came_back();
     }

@@ -56,6 +56,14 @@ impl Pace {
         }
     }
 
+    /// A row has come back. It has waited for company before.
+    pub(super) fn came_back(&mut self, now: Duration, bytes: usize) {
+        self.pending_rows += 1;
+        self.pending_bytes += bytes;
+        self.stalled = false;
+        self.due = Some(self.due.map_or(now, |due| due.min(now)));
+    }
+
     /// An answer came, here or elsewhere: rows that had to wait may be free now. They have waited
     /// already, so they wait for company only a fraction of the usual span.
     pub(super) fn freed(&mut self, now: Duration, limits: &Limits) {
