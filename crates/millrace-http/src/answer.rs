@@ -12,6 +12,8 @@ use axum::body::Body;
 use axum::http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use axum::http::{Response, StatusCode};
 
+use serde_json::Value;
+
 use millrace_model::code::Code;
 use millrace_model::intake::AdmitError;
 use millrace_protocol::DecodeError;
@@ -84,8 +86,17 @@ impl From<AdmitError> for Refusal {
 
 /// The answer to a call, with CORS headers when a page made it.
 pub(crate) fn answer(result: Result<(), Refusal>, request: &HeaderMap) -> Response<Body> {
+    dressed(result.map(|()| Body::from(SUCCESS)), request)
+}
+
+/// The answer to a question of an SDK.
+pub(crate) fn show(result: Result<Value, Refusal>, request: &HeaderMap) -> Response<Body> {
+    dressed(result.map(|value| Body::from(value.to_string())), request)
+}
+
+fn dressed(result: Result<Body, Refusal>, request: &HeaderMap) -> Response<Body> {
     let mut response = match result {
-        Ok(()) => Response::new(Body::from(SUCCESS)),
+        Ok(body) => Response::new(body),
         Err(refusal) => refused(&refusal),
     };
     response.headers_mut().insert(header::CONTENT_TYPE, JSON);

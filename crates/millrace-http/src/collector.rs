@@ -10,10 +10,10 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::body::Body;
-use axum::extract::{Request, State};
+use axum::extract::{Path, Request, State};
 use axum::http::header::{self, HeaderMap};
 use axum::http::request::Parts;
-use axum::http::{Response, StatusCode};
+use axum::http::{Response, StatusCode, Uri};
 use axum::routing::{MethodRouter, get, post};
 use bytes::Bytes;
 use tokio::sync::Semaphore;
@@ -29,10 +29,11 @@ use millrace_protocol::Limits;
 use millrace_protocol::inflate::{decode_body, is_compressed};
 use millrace_protocol::segment::{Admission, Call, Envelope};
 
-use crate::answer::{Refusal, answer, preflight};
+use crate::answer::{Refusal, answer, preflight, show};
 use crate::body::{Budget, Reservation, discard, read_body};
 use crate::keys::{Credentials, WriteKeys};
 use crate::peer::client_ip;
+use crate::startup;
 
 /// Every path and what its body is. The one-letter paths are those of Segment's browser SDK, the
 /// beacon is RudderStack's.
@@ -102,7 +103,8 @@ impl Default for CollectorOptions {
     }
 }
 
-/// The collector's router: every call of the Segment and RudderStack spec, `/healthz`, `/readyz`.
+/// The collector's router: every call of the Segment and RudderStack spec, what their browser SDKs
+/// ask first, `/healthz` and `/readyz`. It answers every other path with 404.
 pub fn collector(
     options: CollectorOptions,
     intake: Arc<dyn Intake>,
@@ -121,8 +123,12 @@ pub fn collector(
         clock,
         entropy,
     });
-    let mut router =
-        Router::new().route("/healthz", get(async || alive())).route("/readyz", get(ready));
+    let mut router = Router::new()
+        .route("/healthz", get(async || alive()))
+        .route("/readyz", get(ready))
+        .route("/v1/projects/{key}/settings", preflighted(get(segment_settings)))
+        .route("/sourceConfig", preflighted(get(rudder_source_config)))
+        .route("/sourceConfig/", preflighted(get(rudder_source_config)));
     for (path, call) in ROUTES {
         router = router.route(path, call_route(call)).route(&format!("{path}/"), call_route(call));
     }
@@ -133,10 +139,30 @@ pub fn collector(
 }
 
 fn call_route(call: Call) -> MethodRouter<Arc<Collector>> {
-    post(move |State(collector): State<Arc<Collector>>, request: Request| async move {
+    let take = async move |State(collector): State<Arc<Collector>>, request: Request| {
         collector.take(call, request).await
-    })
-    .options(async |headers: HeaderMap| preflight(&headers))
+    };
+    preflighted(post(take))
+}
+
+fn preflighted(route: MethodRouter<Arc<Collector>>) -> MethodRouter<Arc<Collector>> {
+    route.options(async |headers: HeaderMap| preflight(&headers))
+}
+
+async fn segment_settings(
+    State(collector): State<Arc<Collector>>,
+    Path(key): Path<String>,
+    headers: HeaderMap,
+) -> Response<Body> {
+    show(startup::segment_settings(&collector.keys, &key, &headers), &headers)
+}
+
+async fn rudder_source_config(
+    State(collector): State<Arc<Collector>>,
+    uri: Uri,
+    headers: HeaderMap,
+) -> Response<Body> {
+    show(startup::rudder_source_config(&collector.keys, &headers, &uri), &headers)
 }
 
 fn alive() -> Response<Body> {
@@ -148,7 +174,7 @@ async fn ready(State(collector): State<Arc<Collector>>) -> Response<Body> {
 }
 
 async fn method_not_allowed(headers: HeaderMap) -> Response<Body> {
-    let message = "this path takes POST from SDKs";
+    let message = "this path does not take this method: SDKs post their events";
     let refusal = Refusal::new(StatusCode::METHOD_NOT_ALLOWED, Code::MethodNotAllowed, message);
     answer(Err(refusal), &headers)
 }

@@ -103,6 +103,11 @@ pub(crate) struct Credentials {
 }
 
 impl Credentials {
+    /// A key that stands in the path.
+    pub(crate) fn in_path(key: &str) -> Credentials {
+        Credentials { basic: Some(Secret::new(key)), ..Credentials::default() }
+    }
+
     pub(crate) fn of(headers: &HeaderMap, uri: &Uri) -> Credentials {
         let mut found = Credentials { query: query_key(uri), ..Credentials::default() };
         let Some(value) = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok())

@@ -14,6 +14,7 @@
 //! | `body` | reading bodies within bounds of size, time and memory |
 //! | `keys` | write keys: where they stand in a request and whose they are |
 //! | `peer` | the address of the client |
+//! | `startup` | what browser SDKs ask before they send |
 //! | `write_deadline` | cutting off clients that do not read |
 
 mod answer;
@@ -23,6 +24,7 @@ mod keys;
 pub mod management;
 mod peer;
 pub mod server;
+mod startup;
 mod write_deadline;
 
 pub use collector::{CollectorOptions, PipelineOptions, collector};

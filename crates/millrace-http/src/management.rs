@@ -8,7 +8,7 @@ use axum::body::Body;
 use axum::extract::{Query, State};
 use axum::http::header::{self, HeaderMap, HeaderValue};
 use axum::http::{Response, StatusCode};
-use axum::routing::get;
+use axum::routing::{any, get};
 use axum::{Json, Router};
 use serde_json::{Value, json};
 
@@ -39,19 +39,23 @@ pub trait Overview: Send + Sync {
 
 /// The management router: `GET /api/v1/ledger`, `/api/v1/integrations`, `/api/v1/set-aside`.
 ///
-/// An empty admin token lets nobody in.
+/// An empty admin token lets nobody in. Everything is below `/api`, and there is no answer to other
+/// paths, so that the router can be merged with the collector's.
 pub fn management(admin_token: Secret, overview: Arc<dyn Overview>) -> Router {
     let state = Arc::new(Management { admin_token, overview });
     Router::new()
         .route("/api/v1/ledger", get(ledger))
         .route("/api/v1/integrations", get(integrations))
         .route("/api/v1/set-aside", get(set_aside))
+        .route(
+            "/api/{*path}",
+            any(async || {
+                failure(StatusCode::NOT_FOUND, Code::UnknownPath, "there is no such path here")
+            }),
+        )
         .method_not_allowed_fallback(async || {
             let message = "this path takes GET";
             failure(StatusCode::METHOD_NOT_ALLOWED, Code::MethodNotAllowed, message)
-        })
-        .fallback(async || {
-            failure(StatusCode::NOT_FOUND, Code::UnknownPath, "there is no such path here")
         })
         .with_state(state)
 }

@@ -16,3 +16,4 @@ mod management;
 mod overload;
 mod recording;
 mod server;
+mod startup;

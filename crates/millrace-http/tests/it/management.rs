@@ -95,3 +95,22 @@ async fn an_empty_admin_token_lets_nobody_in() {
         assert_eq!(answered.status.as_u16(), 401);
     }
 }
+
+#[tokio::test]
+async fn both_routers_go_on_one_address() {
+    let collector = crate::recording::TestCollector::new();
+    let shown = management(Secret::new("t0ken"), Arc::new(FixedOverview));
+    let router = collector.router.clone().merge(shown);
+    for (method, path, status) in [
+        (Method::GET, "/healthz", 200),
+        (Method::GET, "/api/v1/ledger", 200),
+        (Method::GET, "/api/v1/nothing", 404),
+        (Method::PUT, "/api/v1/ledger", 405),
+        (Method::GET, "/v1/track", 405),
+        (Method::GET, "/nothing", 404),
+    ] {
+        let answered = send(&router, request(method, path, "Bearer t0ken")).await;
+        assert_eq!(answered.status.as_u16(), status, "{path}");
+        assert!(serde_json::from_str::<Value>(&answered.body).is_ok(), "{path}");
+    }
+}
