@@ -150,11 +150,21 @@ fn read_error(error: reqwest::Error) -> TransportError {
 fn is_tls(error: &reqwest::Error) -> bool {
     let mut next = error.source();
     while let Some(source) = next {
-        let inner = source.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref);
-        if source.is::<rustls::Error>() || inner.is_some_and(|inner| inner.is::<rustls::Error>()) {
+        if holds_tls_error(source) {
             return true;
         }
         next = source.source();
     }
     false
+}
+
+/// An I/O error does not name the error that it wraps as its source, and TLS errors arrive wrapped
+/// in several.
+fn holds_tls_error(error: &(dyn std::error::Error + 'static)) -> bool {
+    let mut error = error;
+    while let Some(inner) = error.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref)
+    {
+        error = inner;
+    }
+    error.is::<rustls::Error>()
 }

@@ -1,0 +1,11 @@
+//! The integration tests of delivery.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "the lints know functions with #[test], not what such functions call"
+)]
+
+mod engine;
+mod http;
+mod world;
