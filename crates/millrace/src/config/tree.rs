@@ -65,7 +65,7 @@ impl Default for Limits {
             event: 1 << 20,
             batch_events: 5_000,
             depth: 64,
-            connections: 10_000,
+            connections: 4_096,
         }
     }
 }
