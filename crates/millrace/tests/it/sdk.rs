@@ -40,6 +40,14 @@ fn segment_for_python_arrives_whole() {
     arrives_whole("segment-python", python);
 }
 
+/// The lock file says which packages, and leaves it to the package client where they come from.
+#[test]
+fn the_lock_file_names_no_registry() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/sdk/node/package-lock.json");
+    let lock = fs::read_to_string(path).expect("the lock file");
+    assert!(!lock.contains("\"resolved\"") && !lock.contains("://"));
+}
+
 /// The journey of one visitor: two devices, an account, a company.
 struct Journey {
     sdk: &'static str,
