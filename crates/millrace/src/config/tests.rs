@@ -278,6 +278,16 @@ fn the_dev_configuration_is_the_documented_one_and_stays_on_this_machine() {
     assert_eq!(dev("127.0.0.1:8080", "[::]:1").unwrap_err().len(), 1);
 }
 
+#[test]
+fn the_presets_are_those_of_the_collector() {
+    let (ours, theirs) = (Limits::default(), millrace_protocol::Limits::default());
+    assert_eq!(ours.body, theirs.body_bytes as u64);
+    assert_eq!(ours.inflated, theirs.inflated_bytes as u64);
+    assert_eq!(ours.event, theirs.event_bytes as u64);
+    assert_eq!(ours.batch_events as usize, theirs.batch_events);
+    assert_eq!(ours.depth as usize, theirs.depth);
+}
+
 /// The examples of the reference are run as they stand.
 #[test]
 fn the_examples_of_the_documentation_hold() {

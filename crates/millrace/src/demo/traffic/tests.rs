@@ -111,3 +111,42 @@ fn nothing_is_real() {
         }
     }
 }
+
+/// What the collector's own decoder makes of the whole week in one batch.
+#[test]
+fn the_collector_takes_all_but_the_odd_ones() {
+    use millrace_model::code::Code;
+    use millrace_model::event::{EventKind, Item};
+    use millrace_protocol::Limits;
+    use millrace_protocol::segment::{Admission, Call, Envelope};
+
+    let lines: Vec<String> = events(1, END).collect();
+    let body = format!("{{\"batch\":[{}]}}", lines.join(","));
+    let limits = Limits { batch_events: lines.len(), ..Limits::default() };
+    let envelope = Envelope::read(Call::Batch, body.into(), &limits).unwrap();
+    let batch = envelope.admit(&Admission {
+        pipeline: &"dev".parse().unwrap(),
+        received_at: END,
+        client_ip: None,
+        from_device: false,
+        limits: &limits,
+        entropy: &millrace_model::entropy::SeededEntropy::new(1),
+    });
+    let mut taken: BTreeMap<String, u64> = BTreeMap::new();
+    let mut aside = Vec::new();
+    for item in &batch.items {
+        match item {
+            Item::Event(event) => *taken.entry(event.kind.as_str().to_owned()).or_default() += 1,
+            Item::SetAside(item) => aside.push(item.code),
+            Item::Duplicate(_) => panic!("duplicates are for the log to tell"),
+        }
+    }
+    aside.sort();
+    assert_eq!(aside, [Code::NoIdentity, Code::NoEventName]);
+    let expected = expected(1, END);
+    let again = taken.values().sum::<u64>() - expected.calls.values().sum::<u64>();
+    assert_eq!(again, expected.duplicates);
+    for kind in EventKind::ALL {
+        assert!(taken[kind.as_str()] >= expected.calls[kind.as_str()], "{kind:?}");
+    }
+}
