@@ -47,11 +47,10 @@ impl TwinError {
     #[must_use]
     pub fn code(&self) -> Code {
         match self {
-            TwinError::IdentityModeNotServed { .. } | TwinError::BadProject { .. } => {
-                Code::BadValue
-            }
+            TwinError::IdentityModeNotServed { .. }
+            | TwinError::BadProject { .. }
+            | TwinError::Start(_) => Code::BadValue,
             TwinError::Journal { code, .. } => *code,
-            TwinError::Start(_) => Code::Unreachable,
             TwinError::Closed => Code::LogPoisoned,
         }
     }

@@ -5,6 +5,7 @@
 //! address of its sender. Links between ids are not known here.
 
 use std::borrow::Cow;
+use std::collections::HashMap;
 use std::hash::{Hash, Hasher};
 use std::net::IpAddr;
 
@@ -334,15 +335,19 @@ impl<'a> Scanned<'a> {
         }
         let mut out = Vec::with_capacity(self.size);
         let (mut kept, mut revenue) = (0_usize, Revenue::default());
+        let last_places = LastPlaces::of(members);
         for (place, (name, raw)) in members.iter().enumerate() {
             let name = json::cut_chars(name, limits::TEXT);
-            let repeated = members.iter().skip(place + 1).any(|(later, _)| later == name);
-            if repeated || TAKEN_OUT.contains(&name) {
+            if TAKEN_OUT.contains(&name) || last_places.repeats_later(name, place) {
                 continue;
             }
+            if kept == limits::MEMBERS - 1 {
+                changes.push("properties beyond the 254th were left out".to_owned());
+                break;
+            }
             let value = match property::event_value(raw, excess) {
-                Ok(Some(value)) if kept < limits::MEMBERS - 1 => value,
-                Ok(_) => {
+                Ok(Some(value)) => value,
+                Ok(None) => {
                     changes.push(format!("property {name} breaks a limit and was left out"));
                     continue;
                 }
@@ -358,6 +363,34 @@ impl<'a> Scanned<'a> {
             kept += 1;
         }
         Ok((out, revenue.counts().then_some(revenue)))
+    }
+}
+
+/// Where names stand for the last time: of a name that stands twice only the last value is kept.
+struct LastPlaces<'a> {
+    members: &'a [(Cow<'a, str>, &'a str)],
+    /// Only for events with many members; looking through a few is faster than hashing them.
+    places: Option<HashMap<&'a str, usize>>,
+}
+
+impl<'a> LastPlaces<'a> {
+    fn of(members: &'a [(Cow<'a, str>, &'a str)]) -> LastPlaces<'a> {
+        let named = members.iter().enumerate();
+        let cut = |(place, (name, _)): (usize, &'a (Cow<'a, str>, &str))| {
+            (json::cut_chars(name, limits::TEXT), place)
+        };
+        LastPlaces { members, places: (members.len() > 64).then(|| named.map(cut).collect()) }
+    }
+
+    fn repeats_later(&self, name: &str, place: usize) -> bool {
+        match &self.places {
+            Some(places) => places.get(name).is_some_and(|last| *last != place),
+            None => self
+                .members
+                .iter()
+                .skip(place + 1)
+                .any(|(later, _)| json::cut_chars(later, limits::TEXT) == name),
+        }
     }
 }
 

@@ -54,8 +54,8 @@ pub(crate) fn import(inner: &Inner, mut wire: Wire) -> Prepared {
         Err(error) => return form.refuse(&mut account, project, error.text()),
     };
     if items.len() > limits::RECORDS {
-        account.refused_whole(Some(project), "more than 2000 records");
-        return intake::too_many(items.len()).into();
+        account.refused_whole(Some(project), intake::TOO_MANY);
+        return intake::too_many().into();
     }
     let mut scanned = Vec::with_capacity(items.len());
     for (index, item) in items.iter().enumerate() {
@@ -148,8 +148,8 @@ pub(crate) fn track(inner: &Inner, mut wire: Wire) -> Prepared {
     let items = match json.as_deref().map(|json| read_items(json, wire.ndjson)) {
         Ok(Some(items)) if items.is_empty() => return refuse(NO_RECORDS),
         Ok(Some(items)) if items.len() > limits::RECORDS => {
-            let _counted = refuse("more than 2000 records");
-            return intake::too_many(items.len()).into();
+            let _counted = refuse(intake::TOO_MANY);
+            return intake::too_many().into();
         }
         Ok(Some(items)) => items,
         Ok(None) => return refuse(NOT_RECORDS),

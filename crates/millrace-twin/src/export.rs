@@ -134,7 +134,7 @@ async fn stream_lines(inner: Arc<Inner>, query: Query) -> Response {
     let gzip = query.gzip;
     let (blocks, mut ready) = mpsc::channel::<Vec<u8>>(BLOCKS_WAITING);
     tokio::task::spawn_blocking(move || make_blocks(&inner, &query, &blocks));
-    // Only a body of one small block can be below the size from which bodies are compressed.
+    // A first block this small is nearly always the whole body.
     let first = ready.recv().await.unwrap_or_default();
     let small = first.len() <= PLAIN_BYTES;
     let mut response = if small || !gzip {

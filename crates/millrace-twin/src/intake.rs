@@ -17,6 +17,7 @@ use millrace_model::time::UnixMillis;
 use tokio::sync::oneshot;
 
 use crate::body::{BodyError, Params};
+use crate::error::TwinError;
 use crate::limits;
 use crate::record::{self, Kind, Record};
 use crate::refusal::{Fate, Note};
@@ -26,6 +27,9 @@ use crate::writer::Written;
 
 /// How long the body of a request may take to arrive.
 const BODY_TIME: Duration = Duration::from_secs(60);
+
+/// The words for more records than a request may have.
+pub(crate) const TOO_MANY: &str = "request has more than 2000 records";
 
 /// Bytes at which a record is closed and the next one begun.
 const RECORD_BYTES: usize = 1024 * 1024;
@@ -116,34 +120,38 @@ pub(crate) async fn serve(
     }
     let share = u32::try_from(most / 1024 + 1).unwrap_or(u32::MAX);
     let budget = Arc::clone(&inner.body_budget);
-    let Ok(_share) = budget.acquire_many_owned(share).await else { return unavailable() };
+    let Ok(_share) = budget.acquire_many_owned(share).await else {
+        return unavailable(&inner, &TwinError::Closed);
+    };
     let body = match read(body).await {
         Ok(body) => body,
         Err(response) => return *response,
     };
     let wire = Wire::new(&head, body);
+    let worker = Arc::clone(&inner);
     let work = tokio::task::spawn_blocking(move || {
-        let prepared = endpoint(&inner, wire);
-        let waiting = hand_in(&inner, prepared.records);
-        (prepared.reply, waiting)
+        let prepared = endpoint(&worker, wire);
+        hand_in(&worker, prepared.records).map(|waiting| (prepared.reply, waiting))
     });
     match work.await {
-        Ok((reply, Ok(None))) => reply,
-        Ok((reply, Ok(Some(waiting)))) => match waiting.await {
+        Ok(Ok((reply, None))) => reply,
+        Ok(Ok((reply, Some(waiting)))) => match waiting.await {
             Ok(Ok(())) => reply,
-            Ok(Err(_)) | Err(_) => unavailable(),
+            Ok(Err(error)) => unavailable(&inner, &error),
+            Err(_) => unavailable(&inner, &TwinError::Closed),
         },
-        Ok((_, Err(()))) | Err(_) => unavailable(),
+        Ok(Err(error)) => unavailable(&inner, &error),
+        Err(_) => unavailable(&inner, &TwinError::Closed),
     }
 }
 
 type Waiting = Option<oneshot::Receiver<Written>>;
 
-fn hand_in(inner: &Inner, records: Vec<Record>) -> Result<Waiting, ()> {
+fn hand_in(inner: &Inner, records: Vec<Record>) -> Result<Waiting, TwinError> {
     if records.is_empty() {
         return Ok(None);
     }
-    inner.writer.submit(records).map(Some).map_err(|_closed| ())
+    inner.writer.submit(records).map(Some)
 }
 
 async fn read(body: Body) -> Result<Vec<u8>, Box<Response>> {
@@ -165,12 +173,14 @@ pub(crate) fn too_large() -> Response {
 }
 
 /// The answer to more records than a request may have.
-pub(crate) fn too_many(count: usize) -> Response {
-    let text = format!("request has {count} records, the limit is {}", limits::RECORDS);
-    reply::error(StatusCode::PAYLOAD_TOO_LARGE, &text)
+pub(crate) fn too_many() -> Response {
+    reply::error(StatusCode::PAYLOAD_TOO_LARGE, TOO_MANY)
 }
 
-fn unavailable() -> Response {
+/// The answer when nothing could be stored, with a note that says why.
+fn unavailable(inner: &Inner, error: &TwinError) -> Response {
+    let mut account = Account::new(inner, "journal", inner.clock.now());
+    account.refused_whole(None, &error.to_string());
     let text = "the twin's journal takes no data at the moment, retry later";
     let mut response = reply::error(StatusCode::SERVICE_UNAVAILABLE, text);
     response.headers_mut().insert(header::RETRY_AFTER, header::HeaderValue::from_static("1"));

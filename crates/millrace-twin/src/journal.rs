@@ -105,7 +105,10 @@ fn kind_of(number: u8) -> Option<Kind> {
 }
 
 fn log_failed(error: &LogError) -> TwinError {
-    TwinError::Journal { text: error.to_string(), code: error.code() }
+    // The error is told to every request of a group, so it is kept as text, its cause included.
+    let cause = std::error::Error::source(error).map(|cause| format!(": {cause}"));
+    let text = format!("{error}{}", cause.unwrap_or_default());
+    TwinError::Journal { text, code: error.code() }
 }
 
 fn disk_failed(error: &std::io::Error) -> TwinError {

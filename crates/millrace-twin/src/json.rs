@@ -7,9 +7,11 @@
 use std::borrow::Cow;
 use std::fmt;
 
-use serde::de::{Deserializer, MapAccess, Visitor};
+use serde::de::{Deserializer, MapAccess, SeqAccess, Visitor};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
+
+use crate::limits;
 
 /// The members of an object in their order; of a name that stands twice the last one counts.
 #[derive(Debug, Default)]
@@ -64,15 +66,15 @@ pub(crate) enum Item<'a> {
     NotJson,
 }
 
-/// The items of a JSON body: those of its array, or the one object that it is.
+/// The items of a JSON body: those of its array, or the one object that it is; at most one more
+/// than a request may have.
 ///
 /// `None` when the body is neither. One item with broken UTF-8 does not spoil the others.
 pub(crate) fn items(body: &[u8]) -> Option<Vec<Item<'_>>> {
     let body = body.trim_ascii();
     match (body.first(), std::str::from_utf8(body)) {
         (Some(b'['), Ok(text)) => {
-            let values: Vec<&RawValue> = serde_json::from_str(text).ok()?;
-            Some(values.into_iter().map(|value| Item::Text(value.get())).collect())
+            serde_json::from_str::<Elements<'_>>(text).ok().map(|Elements(items)| items)
         }
         (Some(b'{'), Ok(text)) => {
             let value: &RawValue = serde_json::from_str(text).ok()?;
@@ -84,11 +86,41 @@ pub(crate) fn items(body: &[u8]) -> Option<Vec<Item<'_>>> {
     }
 }
 
+/// The items of an array. Of more than a request may have, one is kept as proof of it.
+struct Elements<'a>(Vec<Item<'a>>);
+
+impl<'de: 'a, 'a> Deserialize<'de> for Elements<'a> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Collect;
+
+        impl<'de> Visitor<'de> for Collect {
+            type Value = Elements<'de>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an array")
+            }
+
+            fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Self::Value, A::Error> {
+                let mut items = Vec::new();
+                while let Some(raw) = seq.next_element::<&'de RawValue>()? {
+                    if items.len() <= limits::RECORDS {
+                        items.push(Item::Text(raw.get()));
+                    }
+                }
+                Ok(Elements(items))
+            }
+        }
+
+        deserializer.deserialize_seq(Collect)
+    }
+}
+
 /// The items of an NDJSON body: one a line, blank lines left out.
 pub(crate) fn lines(body: &[u8]) -> Vec<Item<'_>> {
     body.split(|byte| *byte == b'\n')
         .map(<[u8]>::trim_ascii)
         .filter(|line| !line.is_empty())
+        .take(limits::RECORDS + 1)
         .map(|line| match std::str::from_utf8(line) {
             Ok(text) => match serde_json::from_str::<&RawValue>(text) {
                 Ok(value) => Item::Text(value.get()),
@@ -122,7 +154,7 @@ fn split_bytes(body: &[u8]) -> Option<Vec<Item<'_>>> {
         }
         false
     };
-    let parts = inner.split(separates).map(<[u8]>::trim_ascii);
+    let parts = inner.split(separates).map(<[u8]>::trim_ascii).take(limits::RECORDS + 1);
     parts
         .map(|part| match std::str::from_utf8(part) {
             Ok(text) => serde_json::from_str::<&RawValue>(text).ok().map(|v| Item::Text(v.get())),

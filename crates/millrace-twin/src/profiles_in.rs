@@ -34,8 +34,8 @@ fn update(inner: &Inner, mut wire: Wire, subject: Subject, endpoint: &'static st
     let style = Style::of(&params);
     let items = match json.as_deref().map(json::items) {
         Ok(Some(items)) if items.len() > limits::RECORDS => {
-            account.refused_whole(None, "more than 2000 records");
-            return intake::too_many(items.len()).into();
+            account.refused_whole(None, intake::TOO_MANY);
+            return intake::too_many().into();
         }
         Ok(Some(items)) if !items.is_empty() => items,
         Ok(_) => {

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
+use axum::serve::ListenerExt;
 use millrace_model::entropy::Entropy;
 use millrace_model::time::Clock;
 use tokio::sync::oneshot;
@@ -95,6 +96,10 @@ impl Drop for TwinServer {
 /// Serves until told to stop, then for as long as open requests need, up to [`DRAIN`].
 async fn serve(twin: &Twin, listener: TcpListener, stopped: oneshot::Receiver<()>) {
     let Ok(listener) = tokio::net::TcpListener::from_std(listener) else { return };
+    // Small answers must not wait for Nagle's algorithm; a socket that refuses is only slower.
+    let listener = listener.tap_io(|socket| {
+        let _slower = socket.set_nodelay(true);
+    });
     let service = twin.router().into_make_service_with_connect_info::<SocketAddr>();
     let (drain, drained) = oneshot::channel::<()>();
     let server = axum::serve(listener, service).with_graceful_shutdown(async {

@@ -21,6 +21,9 @@ fn escaped(text: &str) -> String {
     utf8_percent_encode(text, NON_ALPHANUMERIC).to_string()
 }
 
+/// Who sends it, query, content type, body, more headers, events in it.
+type Case<'a> = (&'a str, &'a str, &'a str, Vec<u8>, &'a [(&'a str, &'a str)], u64);
+
 #[test]
 fn every_body_form_of_the_sdks_is_read() {
     // The text makes the base64 contain `+` and `/`, which forms without escaping spoil.
@@ -32,7 +35,7 @@ fn every_body_form_of_the_sdks_is_read() {
     let json_type = "application/json";
     let text_type = "text/plain;charset=UTF-8";
     let zipped = [("content-encoding", "gzip")];
-    let cases: Vec<(&str, &str, &str, Vec<u8>, &[(&str, &str)], u64)> = vec![
+    let cases: Vec<Case<'_>> = vec![
         (
             "browser, json in a form",
             "?verbose=1&ip=1&_=17",
@@ -72,7 +75,7 @@ fn every_body_form_of_the_sdks_is_read() {
         ("swift, gzip", "?ip=0", json_type, gzip(list.as_bytes()), &zipped, 2),
         ("gzip nobody announced", "", json_type, gzip(list.as_bytes()), &[], 2),
         ("go", "?verbose=1", json_type, list.clone().into(), &[], 2),
-        ("a single object", "", json_type, single.clone().into(), &[], 1),
+        ("a single object", "", json_type, single.into(), &[], 1),
         ("json called a form", "", FORM, list.clone().into(), &[], 2),
         ("json as text", "", "text/plain", format!(" \n{list}\n").into(), &[], 2),
         ("form called json", "", json_type, format!("data={}", escaped(&list)).into(), &[], 2),

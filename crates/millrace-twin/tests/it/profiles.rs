@@ -103,7 +103,7 @@ fn which_operators_make_a_profile() {
         (json!({"$unset":["a"]}), false),
         (json!({"$delete":"u"}), false),
     ] {
-        assert_eq!(after(&[update.clone()]).is_object(), made, "{update}");
+        assert_eq!(after(std::slice::from_ref(&update)).is_object(), made, "{update}");
     }
 }
 

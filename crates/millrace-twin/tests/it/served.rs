@@ -49,6 +49,36 @@ fn it_serves_stops_and_keeps_its_data() {
 }
 
 #[test]
+fn requests_at_the_same_time_are_all_kept() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = start(folder.path());
+    let address = server.addr();
+    std::thread::scope(|scope| {
+        for sender in 0..8 {
+            scope.spawn(move || {
+                for number in 0..10 {
+                    let event = format!(
+                        "[{{\"event\":\"E\",\"properties\":{{\"token\":\"T\",\"distinct_id\":\"u{sender}\",                         \"$insert_id\":\"{sender}-{number}\"}}}}]"
+                    );
+                    let track = format!(
+                        "POST /track HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\
+                         content-length: {}\r\n\r\n{event}",
+                        event.len()
+                    );
+                    assert!(call(address, &track).ends_with("\r\n\r\n1"));
+                }
+            });
+        }
+    });
+    server.stop();
+    let again = start(folder.path());
+    let summary =
+        "GET /twin/v1/projects/1/summary HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n";
+    let shown = call(again.addr(), summary);
+    assert!(shown.contains("\"events\":80,") && shown.contains("\"users\":8,"), "{shown}");
+}
+
+#[test]
 fn a_long_request_target_is_taken() {
     let folder = tempfile::tempdir().unwrap();
     let server = start(folder.path());

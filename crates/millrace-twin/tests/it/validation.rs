@@ -270,6 +270,19 @@ fn a_future_time_is_clamped_to_now() {
 }
 
 #[test]
+fn an_event_with_a_hundred_thousand_names_costs_little() {
+    let client = Client::new();
+    let auth = basic("T", "");
+    let names: Vec<String> = (0..90_000).map(|n| format!("\"{n}\":1")).collect();
+    let text = event("E", &json!({"p":1})).to_string().replace("\"p\":1", &names.join(","));
+    let body = format!("[{text}]");
+    assert_eq!(client.send("POST", "/import", &[("authorization", &auth)], body).text(), "1");
+    let kept = client.export("")[0]["properties"].as_object().unwrap().len();
+    assert_eq!(kept, 254 + 9);
+    assert_eq!(client.view("refusals")["refusals"].as_array().unwrap().len(), 1);
+}
+
+#[test]
 fn of_a_repeated_property_the_last_counts() {
     let client = Client::new();
     let text =
