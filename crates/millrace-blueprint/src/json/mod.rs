@@ -1,0 +1,7 @@
+//! The bytes of JSON: one validating scan, texts in and out, and the careful copy of values that
+//! Mixpanel would not take as they are. Knows nothing of blueprints.
+
+pub(crate) mod careful;
+pub(crate) mod cursor;
+pub(crate) mod number;
+pub(crate) mod text;

@@ -1,0 +1,108 @@
+//! What settings decide before any event comes.
+
+use std::borrow::Cow;
+
+use serde_json::Value;
+
+use crate::Setting;
+use crate::syntax::SETTING_PREFIX;
+use crate::syntax::ast::{Condition, Expression};
+
+/// The settings of a plan.
+pub(crate) type Values<'a> = [(&'a Setting, Value)];
+
+/// The expression that a setting stands for; other expressions as they are.
+pub(crate) fn settled<'a>(expression: &'a Expression, values: &Values<'_>) -> Folded<'a> {
+    let Expression::Setting(name) = expression else { return Folded::Same(expression) };
+    let value = values.iter().find(|(setting, _)| setting.name == *name).map(|(_, value)| value);
+    Folded::New(match value {
+        Some(Value::String(text)) => Expression::Text(text.clone()),
+        Some(Value::Bool(on)) => Expression::Bool(*on),
+        Some(Value::Number(number)) => Expression::Number(number.to_string()),
+        _ => Expression::Nothing,
+    })
+}
+
+/// The name of a member: as written, or the text of the setting that it names.
+pub(crate) fn member_name<'a>(key: &'a str, values: &'a Values<'_>) -> Cow<'a, str> {
+    let Some(name) = key.strip_prefix(SETTING_PREFIX) else { return Cow::Borrowed(key) };
+    let value = values.iter().find(|(setting, _)| setting.name == name).map(|(_, value)| value);
+    Cow::Borrowed(value.and_then(Value::as_str).unwrap_or_default())
+}
+
+/// An expression, borrowed or new.
+pub(crate) enum Folded<'a> {
+    Same(&'a Expression),
+    New(Expression),
+}
+
+impl Folded<'_> {
+    pub(crate) fn get(&self) -> &Expression {
+        match self {
+            Folded::Same(expression) => expression,
+            Folded::New(expression) => expression,
+        }
+    }
+}
+
+fn is_constant(expression: &Expression) -> bool {
+    matches!(
+        expression,
+        Expression::Nothing | Expression::Text(_) | Expression::Number(_) | Expression::Bool(_)
+    )
+}
+
+/// Whether two constants are equal; none when one of them depends on the event.
+fn equal(left: &Expression, right: &Expression, values: &Values<'_>) -> Option<bool> {
+    let (left, right) = (settled(left, values), settled(right, values));
+    let (left, right) = (left.get(), right.get());
+    if !is_constant(left) || !is_constant(right) {
+        return None;
+    }
+    Some(match (left, right) {
+        (Expression::Number(a), Expression::Number(b)) => a.parse::<f64>() == b.parse::<f64>(),
+        _ => left == right,
+    })
+}
+
+/// Whether a condition holds for every event or for none; none when it depends on the event.
+pub(crate) fn constant(condition: &Condition, values: &Values<'_>) -> Option<bool> {
+    match condition {
+        Condition::Always => Some(true),
+        Condition::Any(parts) => {
+            let found: Vec<_> = parts.iter().map(|part| constant(part, values)).collect();
+            if found.contains(&Some(true)) {
+                return Some(true);
+            }
+            found.iter().all(|one| *one == Some(false)).then_some(false)
+        }
+        Condition::All(parts) => {
+            let found: Vec<_> = parts.iter().map(|part| constant(part, values)).collect();
+            if found.contains(&Some(false)) {
+                return Some(false);
+            }
+            found.iter().all(|one| *one == Some(true)).then_some(true)
+        }
+        Condition::Not(inner) => constant(inner, values).map(|holds| !holds),
+        Condition::Equal(left, right) => equal(left, right, values),
+        Condition::In(value, list) => {
+            let found: Vec<_> = list.iter().map(|one| equal(value, one, values)).collect();
+            if found.contains(&Some(true)) {
+                return Some(true);
+            }
+            found.iter().all(|one| *one == Some(false)).then_some(false)
+        }
+        Condition::Exists(value) => {
+            let value = settled(value, values);
+            is_constant(value.get()).then(|| *value.get() != Expression::Nothing)
+        }
+        Condition::True(value) => {
+            let value = settled(value, values);
+            is_constant(value.get()).then(|| *value.get() == Expression::Bool(true))
+        }
+        Condition::Order { .. }
+        | Condition::Text { .. }
+        | Condition::Matches(..)
+        | Condition::UuidShaped(_) => None,
+    }
+}

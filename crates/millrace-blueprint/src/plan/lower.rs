@@ -1,0 +1,347 @@
+//! From the checked tree to the nodes of a plan.
+
+use super::Plan;
+use super::fold::{self, Values, constant, settled};
+use super::keys::Keys;
+use super::node::{
+    Action, BLOCKED, Call, Each, Entry, EntryKind, Event, Fact, Filter, Node, Object, Operand,
+    Outcome, Part, Rule, Test, What,
+};
+use super::paths::Paths;
+use super::trie::Trie;
+use crate::json::text;
+use crate::syntax::ast::{
+    self, Checked, Condition, Expression, Field, Kinds, Step, Verb, kind_text,
+};
+use crate::syntax::functions::Function;
+use crate::syntax::{is_operator, reserved_names};
+
+/// Compiles a blueprint with its settings.
+pub(crate) fn lower(checked: &Checked, values: &Values<'_>) -> Plan {
+    let ids: [Vec<Step>; 3] =
+        ["userId", "anonymousId", "previousId"].map(|name| vec![Step::Key(name.to_owned())]);
+    let paths = Paths::of(checked, values);
+    let event = paths.event.into_iter().chain(ids.iter().map(Vec::as_slice));
+    let trie = Trie::build(event.filter(|path| !is_overlaid(path)));
+    let slots = ids.each_ref().map(|path| trie.slot(path).unwrap_or(u16::MAX));
+    let mut lowering = Lowering { values, trie: &trie, items: Vec::new(), constants: Vec::new() };
+    let rules = checked.rules.iter().filter_map(|rule| lowering.rule(rule)).collect();
+    let constants = lowering.constants;
+    Plan { rules, trie, constants, ids: slots }
+}
+
+/// True for the paths that facts of admission answer without the event's bytes.
+fn is_overlaid(path: &[Step]) -> bool {
+    matches!(fact(path), Some(Fact::MessageId | Fact::Timestamp | Fact::ReceivedAt | Fact::Kind))
+}
+
+/// The fact that stands over a path.
+fn fact(path: &[Step]) -> Option<Fact> {
+    match path {
+        [Step::Key(key)] => match key.as_str() {
+            "messageId" => Some(Fact::MessageId),
+            "timestamp" => Some(Fact::Timestamp),
+            "receivedAt" => Some(Fact::ReceivedAt),
+            "type" => Some(Fact::Kind),
+            _ => None,
+        },
+        [Step::Key(context), Step::Key(ip)] if context == "context" && ip == "ip" => {
+            Some(Fact::Ip(u16::MAX))
+        }
+        _ => None,
+    }
+}
+
+struct Lowering<'a> {
+    values: &'a Values<'a>,
+    trie: &'a Trie,
+    /// The tries of the items around, the innermost last.
+    items: Vec<Trie>,
+    constants: Vec<Box<[u8]>>,
+}
+
+impl Lowering<'_> {
+    fn rule(&mut self, rule: &ast::Rule) -> Option<Rule> {
+        if constant(&rule.when, self.values) == Some(false) {
+            return None;
+        }
+        let outcome = match &rule.outcome {
+            ast::Outcome::Drop => Outcome::Drop,
+            ast::Outcome::SetAside { code, message } => {
+                Outcome::SetAside { code: *code, message: message.clone() }
+            }
+            ast::Outcome::Send(actions) => {
+                Outcome::Send(actions.iter().filter_map(|action| self.action(action)).collect())
+            }
+        };
+        Some(Rule {
+            name: rule.name.clone(),
+            place: rule.place,
+            kinds: rule.when.kinds().0,
+            test: self.test(&rule.when),
+            go_on: rule.go_on,
+            outcome,
+        })
+    }
+
+    fn action(&mut self, action: &ast::Action) -> Option<Action> {
+        if constant(&action.when, self.values) == Some(false) {
+            return None;
+        }
+        let test = self.test(&action.when);
+        let what = match action.verb {
+            Verb::Event => What::Event(Box::new(Event {
+                name: self.field(action, Field::Name),
+                distinct_id: self.field(action, Field::DistinctId),
+                user_id: self.field(action, Field::UserId),
+                device_id: self.field(action, Field::DeviceId),
+                time: self.field(action, Field::Time),
+                insert_id: self.field(action, Field::InsertId),
+                ip: self.field(action, Field::Ip),
+                properties: match action.field(Field::Properties) {
+                    Some(Expression::Object(entries)) => self.object(entries, &reserved_names()),
+                    _ => Object::default(),
+                },
+            })),
+            Verb::Link | Verb::Identify | Verb::Alias | Verb::Merge => self.join(action),
+            Verb::Profile => What::Profile {
+                distinct_id: self.field(action, Field::DistinctId),
+                ip: self.field(action, Field::Ip),
+                operators: self.operators(action),
+            },
+            Verb::Group => What::Group {
+                key: self.field(action, Field::GroupKey),
+                id: self.field(action, Field::GroupId),
+                operators: self.operators(action),
+            },
+        };
+        Some(Action { place: action.place, test, what })
+    }
+
+    fn join(&mut self, action: &ast::Action) -> What {
+        let (name, first, second) = match action.verb {
+            Verb::Identify => ("$identify", Field::UserId, Field::AnonymousId),
+            Verb::Alias => ("$create_alias", Field::DistinctId, Field::Alias),
+            _ => ("$merge", Field::UserId, Field::DeviceId),
+        };
+        let name = match action.field(Field::Name) {
+            Some(name) => self.expression(name),
+            None => self.constant(json_text(name)),
+        };
+        let (first, second) = match action.field(Field::Ids) {
+            Some(Expression::List(ids)) => {
+                let mut ids = ids.iter().map(|id| self.expression(id));
+                (ids.next().unwrap_or(Node::Nothing), ids.next().unwrap_or(Node::Nothing))
+            }
+            _ => (self.field(action, first), self.field(action, second)),
+        };
+        What::Join { verb: action.verb, name, first, second }
+    }
+
+    fn operators(&mut self, action: &ast::Action) -> Vec<(Field, Operand)> {
+        let operators = action.fields.iter().filter(|(field, _)| is_operator(*field));
+        operators
+            .map(|(field, value)| match value {
+                Expression::Object(entries) => (*field, Operand::Object(self.object(entries, &[]))),
+                other => (*field, Operand::Value(self.expression(other))),
+            })
+            .collect()
+    }
+
+    fn field(&mut self, action: &ast::Action, field: Field) -> Node {
+        action.field(field).map_or(Node::Nothing, |value| self.expression(value))
+    }
+
+    fn constant(&mut self, json: Vec<u8>) -> Node {
+        let json = json.into_boxed_slice();
+        let at = self.constants.iter().position(|have| *have == json).unwrap_or_else(|| {
+            self.constants.push(json);
+            self.constants.len() - 1
+        });
+        u32::try_from(at).map_or(Node::Nothing, Node::Constant)
+    }
+
+    fn expression(&mut self, expression: &Expression) -> Node {
+        match settled(expression, self.values).get() {
+            Expression::Nothing | Expression::Setting(_) => Node::Nothing,
+            Expression::Text(text) => self.constant(json_text(text)),
+            Expression::Number(number) => self.constant(number.as_bytes().to_vec()),
+            Expression::Bool(on) => self.constant(on.to_string().into_bytes()),
+            Expression::Path(steps) => self.path(steps),
+            Expression::Item(steps) => {
+                let slot = self.items.last().and_then(|trie| trie.slot(steps));
+                slot.map_or(Node::Nothing, Node::Item)
+            }
+            Expression::First { left, blank, right } => match self.expression(left) {
+                Node::Nothing => self.expression(right),
+                left => Node::First {
+                    left: Box::new(left),
+                    blank: *blank,
+                    right: Box::new(self.expression(right)),
+                },
+            },
+            Expression::Template { strict, parts } => Node::Template {
+                strict: *strict,
+                parts: parts
+                    .iter()
+                    .map(|part| match part {
+                        ast::Part::Text(text) => {
+                            let mut json = Vec::new();
+                            text::write_inner(text, &mut json);
+                            Part::Text(json.into())
+                        }
+                        ast::Part::Hole(inner) => Part::Hole(self.expression(inner)),
+                    })
+                    .collect(),
+            },
+            Expression::Call { function, arguments, words } => {
+                self.call(*function, arguments, words)
+            }
+            Expression::Object(entries) => Node::Object(Box::new(self.object(entries, &[]))),
+            Expression::List(list) => {
+                Node::List(list.iter().map(|one| self.expression(one)).collect())
+            }
+            Expression::Each { list, shape } => {
+                let list = self.expression(list);
+                let mut paths = Paths::default();
+                paths.expression(shape);
+                self.items.push(Trie::build(paths.item));
+                let shape = self.expression(shape);
+                let trie = self.items.pop().unwrap_or_default();
+                Node::Each(Box::new(Each { list, trie, shape }))
+            }
+            Expression::Choice { when, then, otherwise } => match constant(when, self.values) {
+                Some(true) => self.expression(then),
+                Some(false) => self.expression(otherwise),
+                None => Node::Choice(Box::new((
+                    self.test(when),
+                    self.expression(then),
+                    self.expression(otherwise),
+                ))),
+            },
+        }
+    }
+
+    fn path(&self, steps: &[Step]) -> Node {
+        let slot = self.trie.slot(steps);
+        match fact(steps) {
+            Some(Fact::Ip(_)) => Node::Fact(Fact::Ip(slot.unwrap_or(u16::MAX))),
+            Some(fact) => Node::Fact(fact),
+            None => slot.map_or(Node::Nothing, Node::Slot),
+        }
+    }
+
+    fn call(&mut self, function: Function, arguments: &[Expression], words: &[String]) -> Node {
+        let mut arguments = arguments.iter().map(|argument| self.expression(argument));
+        let argument = arguments.next().unwrap_or(Node::Nothing);
+        let second = arguments.next().unwrap_or(Node::Nothing);
+        if let (Function::Time, Node::Fact(fact @ (Fact::Timestamp | Fact::ReceivedAt))) =
+            (function, &argument)
+        {
+            return Node::Millis(*fact);
+        }
+        let keep = function == Function::Pick;
+        let filter = matches!(function, Function::Omit | Function::Pick)
+            .then(|| Filter { names: names(words), keep });
+        Node::Call(Box::new(Call { function, argument, second, names: names(words), filter }))
+    }
+
+    fn object(&mut self, entries: &[ast::Entry], blocked: &[&str]) -> Object {
+        let mut keys = Keys::default();
+        let mut count: u16 = 0;
+        let mut lowered = Vec::new();
+        for entry in entries {
+            let what = match &entry.what {
+                ast::EntryKind::Member { key, value } => {
+                    let key = fold::member_name(key, self.values);
+                    if key.is_empty() || blocked.contains(&key.as_ref()) {
+                        // Only a setting can come to such a name; the check refuses written ones.
+                        continue;
+                    }
+                    let mut json = Vec::new();
+                    text::write_inner(&key, &mut json);
+                    let number = keys.add(&json, count);
+                    count += u16::from(number == count);
+                    let value = self.expression(value);
+                    EntryKind::Member { key: json.into(), number, value }
+                }
+                ast::EntryKind::Spread(value) => self.spread(value),
+            };
+            lowered.push(Entry { place: entry.place, source: entry.source.as_str().into(), what });
+        }
+        for name in blocked {
+            keys.add(name.as_bytes(), BLOCKED);
+        }
+        Object { entries: lowered.into(), keys, names: usize::from(count) }
+    }
+
+    /// `omit` and `pick` right under a spread only filter its members; no object is built.
+    fn spread(&mut self, value: &Expression) -> EntryKind {
+        match value {
+            Expression::Call { function, arguments, words }
+                if matches!(function, Function::Omit | Function::Pick) =>
+            {
+                let value = arguments.first().map_or(Node::Nothing, |one| self.expression(one));
+                let keep = *function == Function::Pick;
+                EntryKind::Spread { value, filter: Some(Filter { names: names(words), keep }) }
+            }
+            other => EntryKind::Spread { value: self.expression(other), filter: None },
+        }
+    }
+
+    fn test(&mut self, condition: &Condition) -> Test {
+        if let Some(holds) = constant(condition, self.values) {
+            return Test::Constant(holds);
+        }
+        let (can, surely) = condition.kinds();
+        if can == surely {
+            return Test::Kind(can);
+        }
+        match condition {
+            Condition::Always => Test::Constant(true),
+            Condition::Any(parts) => Test::Any(parts.iter().map(|part| self.test(part)).collect()),
+            Condition::All(parts) => Test::All(parts.iter().map(|part| self.test(part)).collect()),
+            Condition::Not(inner) => Test::Not(Box::new(self.test(inner))),
+            Condition::Equal(left, right) => match kind_text(left, right) {
+                Some(_) => Test::Kind(Kinds::NONE),
+                None => Test::Equal(self.expression(left), self.expression(right)),
+            },
+            Condition::Order { left, order, right } => Test::Order {
+                left: self.expression(left),
+                order: *order,
+                right: self.expression(right),
+            },
+            Condition::In(value, list) => Test::In(
+                self.expression(value),
+                list.iter().map(|one| self.expression(one)).collect(),
+            ),
+            Condition::Text { test, value, other } => Test::Text {
+                test: *test,
+                value: self.expression(value),
+                other: self.expression(other),
+            },
+            Condition::Matches(value, pattern) => {
+                Test::Matches(self.expression(value), pattern.clone())
+            }
+            Condition::Exists(value) => Test::Exists(self.expression(value)),
+            Condition::UuidShaped(value) => Test::UuidShaped(self.expression(value)),
+            Condition::True(value) => Test::True(self.expression(value)),
+        }
+    }
+}
+
+fn json_text(text: &str) -> Vec<u8> {
+    let mut json = Vec::new();
+    text::write(text, &mut json);
+    json
+}
+
+fn names(words: &[String]) -> Keys {
+    let mut keys = Keys::default();
+    for word in words {
+        let mut json = Vec::new();
+        text::write_inner(word, &mut json);
+        keys.add(&json, 0);
+    }
+    keys
+}

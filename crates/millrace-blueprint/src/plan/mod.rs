@@ -1,0 +1,87 @@
+//! Compiling: a checked blueprint and the values of its settings to a [`Plan`].
+//!
+//! Settings are constants from here on: what they switch off is not in the plan. Paths have become
+//! slots of one trie, member names stand ready as JSON, and conditions on the type of an event
+//! have become bits.
+
+pub(crate) mod fold;
+pub(crate) mod keys;
+mod lower;
+pub(crate) mod node;
+mod paths;
+pub(crate) mod trie;
+
+use millrace_model::code::Code;
+use millrace_model::diagnostic::{Diagnostic, nearest};
+use serde_json::Value;
+
+use crate::settings::SettingValues;
+use crate::{Blueprint, Setting};
+use node::Rule;
+use trie::Trie;
+
+/// A compiled blueprint. Shared by all threads; runs in a [`Mapper`](crate::Mapper).
+#[derive(Debug)]
+pub struct Plan {
+    pub(crate) rules: Vec<Rule>,
+    /// The paths that the rules read.
+    pub(crate) trie: Trie,
+    /// Values that are known before any event, as JSON.
+    pub(crate) constants: Vec<Box<[u8]>>,
+    /// The slots of `userId`, `anonymousId` and `previousId`, which decide the lanes of rows.
+    pub(crate) ids: [u16; 3],
+}
+
+impl Plan {
+    /// Compiles a blueprint with the settings that its user chose.
+    ///
+    /// # Errors
+    ///
+    /// Every setting that the blueprint does not declare or that has the wrong kind of value.
+    pub fn compile(
+        blueprint: &Blueprint,
+        settings: &SettingValues,
+    ) -> Result<Plan, Vec<Diagnostic>> {
+        let problems = check_settings(blueprint, settings);
+        if !problems.is_empty() {
+            return Err(problems);
+        }
+        let values: Vec<(&Setting, Value)> = blueprint
+            .settings()
+            .iter()
+            .map(|setting| {
+                let value = settings.get(&setting.name).unwrap_or(&setting.default);
+                (setting, value.clone())
+            })
+            .collect();
+        Ok(lower::lower(&blueprint.checked, &values))
+    }
+}
+
+fn check_settings(blueprint: &Blueprint, settings: &SettingValues) -> Vec<Diagnostic> {
+    let mut problems = Vec::new();
+    let mut add = |code: Code, message: String, suggestion: Option<String>| {
+        let file = blueprint.file.clone();
+        problems.push(Diagnostic { file, line: 0, column: 0, code, message, suggestion });
+    };
+    let known = || blueprint.settings().iter().map(|setting| setting.name.as_str());
+    for (name, value) in settings.iter() {
+        match blueprint.settings().iter().find(|setting| setting.name == name) {
+            None => {
+                let hint = match nearest(name, known()) {
+                    Some(near) => format!("did you mean `{near}`?"),
+                    None => format!("known are {}", known().collect::<Vec<_>>().join(", ")),
+                };
+                let message =
+                    format!("the blueprint `{}` has no setting `{name}`", blueprint.name());
+                add(Code::UnknownSetting, message, Some(hint));
+            }
+            Some(setting) if !setting.kind.takes(value) => {
+                let message = format!("the setting `{name}` takes {}", setting.kind.describe());
+                add(Code::BadValue, message, None);
+            }
+            Some(_) => {}
+        }
+    }
+    problems
+}

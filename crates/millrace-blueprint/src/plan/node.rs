@@ -1,0 +1,200 @@
+//! What a plan is made of.
+
+use millrace_model::code::Code;
+
+use super::keys::Keys;
+use super::trie::Trie;
+use crate::syntax::ast::{Field, Kinds, Order, Place, TextTest, Verb};
+use crate::syntax::functions::Function;
+
+/// A rule.
+#[derive(Debug)]
+pub(crate) struct Rule {
+    pub(crate) name: String,
+    pub(crate) place: Place,
+    /// The kinds of events for which the test can hold: looked at before the test.
+    pub(crate) kinds: Kinds,
+    pub(crate) test: Test,
+    pub(crate) go_on: bool,
+    pub(crate) outcome: Outcome,
+}
+
+/// What becomes of the events of a rule.
+#[derive(Debug)]
+pub(crate) enum Outcome {
+    Send(Vec<Action>),
+    Drop,
+    SetAside { code: Code, message: String },
+}
+
+/// An action whose condition is not switched off by settings.
+#[derive(Debug)]
+pub(crate) struct Action {
+    pub(crate) place: Place,
+    pub(crate) test: Test,
+    pub(crate) what: What,
+}
+
+/// What an action writes.
+#[derive(Debug)]
+pub(crate) enum What {
+    Event(Box<Event>),
+    /// A link event, `$identify`, `$create_alias` or `$merge`: a name and two ids.
+    Join {
+        verb: Verb,
+        name: Node,
+        first: Node,
+        second: Node,
+    },
+    Profile {
+        distinct_id: Node,
+        ip: Node,
+        operators: Vec<(Field, Operand)>,
+    },
+    Group {
+        key: Node,
+        id: Node,
+        operators: Vec<(Field, Operand)>,
+    },
+}
+
+/// The fields of an event.
+#[derive(Debug)]
+pub(crate) struct Event {
+    pub(crate) name: Node,
+    pub(crate) distinct_id: Node,
+    pub(crate) user_id: Node,
+    pub(crate) device_id: Node,
+    pub(crate) time: Node,
+    pub(crate) insert_id: Node,
+    pub(crate) ip: Node,
+    pub(crate) properties: Object,
+}
+
+/// What an operator of a profile update works with.
+#[derive(Debug)]
+pub(crate) enum Operand {
+    Object(Object),
+    /// The list of `unset`, or the value of `delete`.
+    Value(Node),
+}
+
+/// A fact of admission that stands over the event's bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Fact {
+    MessageId,
+    Timestamp,
+    ReceivedAt,
+    Kind,
+    /// The event's own address in this slot, else the client's.
+    Ip(u16),
+}
+
+/// Something that gives a value, or nothing.
+#[derive(Debug)]
+pub(crate) enum Node {
+    Nothing,
+    Constant(u32),
+    Slot(u16),
+    /// A slot of the item of the innermost `each`.
+    Item(u16),
+    Fact(Fact),
+    /// A time fact in milliseconds.
+    Millis(Fact),
+    First {
+        left: Box<Node>,
+        blank: bool,
+        right: Box<Node>,
+    },
+    Template {
+        strict: bool,
+        parts: Box<[Part]>,
+    },
+    Call(Box<Call>),
+    Object(Box<Object>),
+    List(Box<[Node]>),
+    Each(Box<Each>),
+    Choice(Box<(Test, Node, Node)>),
+}
+
+/// A piece of a template; texts stand escaped as in JSON.
+#[derive(Debug)]
+pub(crate) enum Part {
+    Text(Box<[u8]>),
+    Hole(Node),
+}
+
+/// A call of a function.
+#[derive(Debug)]
+pub(crate) struct Call {
+    pub(crate) function: Function,
+    pub(crate) argument: Node,
+    pub(crate) second: Node,
+    /// The name of `sum`, as in JSON.
+    pub(crate) names: Keys,
+    /// The names of `omit` and `pick`.
+    pub(crate) filter: Option<Filter>,
+}
+
+/// `each`/`as`.
+#[derive(Debug)]
+pub(crate) struct Each {
+    pub(crate) list: Node,
+    pub(crate) trie: Trie,
+    pub(crate) shape: Node,
+}
+
+/// The number in [`Object::keys`] of names that are dropped from spreads.
+pub(crate) const BLOCKED: u16 = u16::MAX;
+
+/// An object to build. Later entries win over earlier ones of the same name.
+#[derive(Debug, Default)]
+pub(crate) struct Object {
+    pub(crate) entries: Box<[Entry]>,
+    /// The names of explicit members, numbered from 0, and those that are [`BLOCKED`].
+    pub(crate) keys: Keys,
+    /// How many explicit names there are.
+    pub(crate) names: usize,
+}
+
+/// An entry of an object.
+#[derive(Debug)]
+pub(crate) struct Entry {
+    pub(crate) place: Place,
+    /// The expression as written, for `explain`.
+    pub(crate) source: Box<str>,
+    pub(crate) what: EntryKind,
+}
+
+/// What an entry adds.
+#[derive(Debug)]
+pub(crate) enum EntryKind {
+    Member { key: Box<[u8]>, number: u16, value: Node },
+    Spread { value: Node, filter: Option<Filter> },
+}
+
+/// Which members of a spread object are taken.
+#[derive(Debug)]
+pub(crate) struct Filter {
+    pub(crate) names: Keys,
+    /// True: only these (`pick`); false: all but these (`omit`).
+    pub(crate) keep: bool,
+}
+
+/// Something that holds or does not.
+#[derive(Debug)]
+pub(crate) enum Test {
+    Constant(bool),
+    Kind(Kinds),
+    Any(Vec<Test>),
+    All(Vec<Test>),
+    Not(Box<Test>),
+    Equal(Node, Node),
+    Order { left: Node, order: Order, right: Node },
+    In(Node, Vec<Node>),
+    Text { test: TextTest, value: Node, other: Node },
+    Matches(Node, Vec<String>),
+    Exists(Node),
+    UuidShaped(Node),
+    True(Node),
+}

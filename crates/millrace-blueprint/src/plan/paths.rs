@@ -1,0 +1,113 @@
+//! Which paths a blueprint reads: what the tries are built from.
+
+use crate::plan::fold::{Values, constant};
+use crate::syntax::ast::{Checked, Condition, EntryKind, Expression, Outcome, Part, Step};
+
+/// The paths that expressions read: from the event's root, and from the item around them.
+#[derive(Default)]
+pub(crate) struct Paths<'a> {
+    pub(crate) event: Vec<&'a [Step]>,
+    pub(crate) item: Vec<&'a [Step]>,
+}
+
+impl<'a> Paths<'a> {
+    /// All paths of what the settings leave of a blueprint.
+    pub(crate) fn of(checked: &'a Checked, values: &Values<'_>) -> Paths<'a> {
+        let mut paths = Paths::default();
+        for rule in &checked.rules {
+            if constant(&rule.when, values) == Some(false) {
+                continue;
+            }
+            paths.condition(&rule.when);
+            let Outcome::Send(actions) = &rule.outcome else { continue };
+            for action in actions {
+                if constant(&action.when, values) == Some(false) {
+                    continue;
+                }
+                paths.condition(&action.when);
+                for (_, value) in &action.fields {
+                    paths.expression(value);
+                }
+            }
+        }
+        paths
+    }
+
+    pub(crate) fn expression(&mut self, expression: &'a Expression) {
+        match expression {
+            Expression::Nothing
+            | Expression::Text(_)
+            | Expression::Number(_)
+            | Expression::Bool(_)
+            | Expression::Setting(_) => {}
+            Expression::Path(steps) => self.event.push(steps),
+            Expression::Item(steps) => self.item.push(steps),
+            Expression::First { left, right, .. } => {
+                self.expression(left);
+                self.expression(right);
+            }
+            Expression::Template { parts, .. } => {
+                for part in parts {
+                    if let Part::Hole(inner) = part {
+                        self.expression(inner);
+                    }
+                }
+            }
+            Expression::Call { arguments: list, .. } | Expression::List(list) => {
+                for one in list {
+                    self.expression(one);
+                }
+            }
+            Expression::Object(entries) => {
+                for entry in entries {
+                    match &entry.what {
+                        EntryKind::Member { value, .. } | EntryKind::Spread(value) => {
+                            self.expression(value);
+                        }
+                    }
+                }
+            }
+            Expression::Each { list, shape } => {
+                self.expression(list);
+                let mut inner = Paths::default();
+                inner.expression(shape);
+                self.event.append(&mut inner.event);
+            }
+            Expression::Choice { when, then, otherwise } => {
+                self.condition(when);
+                self.expression(then);
+                self.expression(otherwise);
+            }
+        }
+    }
+
+    fn condition(&mut self, condition: &'a Condition) {
+        match condition {
+            Condition::Always => {}
+            Condition::Any(parts) | Condition::All(parts) => {
+                for part in parts {
+                    self.condition(part);
+                }
+            }
+            Condition::Not(inner) => self.condition(inner),
+            Condition::Equal(left, right) | Condition::Order { left, right, .. } => {
+                self.expression(left);
+                self.expression(right);
+            }
+            Condition::In(value, list) => {
+                self.expression(value);
+                for one in list {
+                    self.expression(one);
+                }
+            }
+            Condition::Text { value, other, .. } => {
+                self.expression(value);
+                self.expression(other);
+            }
+            Condition::Matches(value, _)
+            | Condition::Exists(value)
+            | Condition::UuidShaped(value)
+            | Condition::True(value) => self.expression(value),
+        }
+    }
+}

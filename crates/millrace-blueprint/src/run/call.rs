@@ -1,0 +1,253 @@
+//! What the functions do. All are pure, and total: what they cannot work with gives nothing, or
+//! the value as it is where that is what a reader would expect.
+
+use millrace_model::time::UnixMillis;
+
+use super::Run;
+use super::object::Members;
+use super::value::{Value, close};
+use crate::json::{careful, number, text};
+use crate::plan::node::{Call, Filter, Object};
+use crate::syntax::functions::Function;
+
+/// Mixpanel's rule, as far as it is known: times below are seconds, others milliseconds
+/// (reference/mixpanel-api.md 2.1).
+const FIRST_MILLIS: f64 = 1e11;
+
+impl<'a> Run<'a> {
+    /// The value of a call.
+    pub(super) fn call(&mut self, call: &'a Call, level: u8) -> Value {
+        let value = self.value(&call.argument, level);
+        if value.is_nothing() {
+            return Value::Nothing;
+        }
+        match call.function {
+            Function::Number => self.to_number(value),
+            Function::Text => self.to_text(value),
+            Function::Time => self.to_time(value, |at, out| {
+                out.extend_from_slice(itoa::Buffer::new().format(at.0).as_bytes());
+            }),
+            Function::IsoTime => self.to_time(value, |at, out| {
+                // Profile dates have no zone and no fraction (reference/mixpanel-api.md 5.2).
+                let iso = at.to_string();
+                text::write(iso.get(..19).unwrap_or(&iso), out);
+            }),
+            Function::Lower => self.change_text(value, |text| text.to_lowercase()),
+            Function::Upper => self.change_text(value, |text| text.to_uppercase()),
+            Function::Nonblank => {
+                let mut spare = String::new();
+                let blank = self.text(value, &mut spare).is_some_and(|text| text.trim().is_empty());
+                if blank { Value::Nothing } else { value }
+            }
+            Function::Identifier => {
+                let mut spare = String::new();
+                let usable = self.identifier_text(value, &mut spare).is_some();
+                if !usable {
+                    Value::Nothing
+                } else if self.json(value).first() == Some(&b'"') {
+                    value
+                } else {
+                    self.to_text(value)
+                }
+            }
+            Function::WithoutPrefix => self.without_prefix(value, call),
+            Function::Domain => self.domain(value),
+            Function::Count => self.count(value),
+            Function::Sum => self.sum(value, call),
+            Function::Join => self.join(value, call),
+            Function::Omit | Function::Pick => self.filtered(value, call, level),
+        }
+    }
+
+    fn to_number(&mut self, value: Value) -> Value {
+        if careful::is_number(self.json(value)) {
+            return value;
+        }
+        let mut spare = String::new();
+        let digits = self.text(value, &mut spare).map(|text| text.trim().to_owned());
+        match digits {
+            Some(digits) if number::is_finite_number(digits.as_bytes()) => self.make(|_, out| {
+                out.extend_from_slice(digits.as_bytes());
+                true
+            }),
+            _ => Value::Nothing,
+        }
+    }
+
+    fn to_text(&mut self, value: Value) -> Value {
+        if self.json(value).first() == Some(&b'"') {
+            return value;
+        }
+        self.make(|run, out| {
+            out.push(b'"');
+            run.put_text(value, out);
+            out.push(b'"');
+            true
+        })
+    }
+
+    /// A time from a number (seconds or milliseconds) or from ISO 8601 text.
+    fn to_time(&mut self, value: Value, write: impl Fn(UnixMillis, &mut Vec<u8>)) -> Value {
+        let at = match self.float(value) {
+            Some(number) => {
+                let millis = if number.abs() < FIRST_MILLIS { number * 1000.0 } else { number };
+                // From there on floats leave out whole numbers; no time lies so far away.
+                (millis.abs() < 9e15).then(|| UnixMillis(millis as i64))
+            }
+            None => {
+                let mut spare = String::new();
+                self.text(value, &mut spare).and_then(UnixMillis::parse)
+            }
+        };
+        match at {
+            Some(at) => self.make(|_, out| {
+                write(at, out);
+                true
+            }),
+            None => Value::Nothing,
+        }
+    }
+
+    fn change_text(&mut self, value: Value, change: impl Fn(&str) -> String) -> Value {
+        let mut spare = String::new();
+        match self.text(value, &mut spare).map(change) {
+            Some(changed) => self.make(|_, out| {
+                text::write(&changed, out);
+                true
+            }),
+            None => value,
+        }
+    }
+
+    fn without_prefix(&mut self, value: Value, call: &'a Call) -> Value {
+        let prefix = self.value(&call.second, 1);
+        let (mut spare, mut other) = (String::new(), String::new());
+        let (Some(text), Some(prefix)) =
+            (self.text(value, &mut spare), self.text(prefix, &mut other))
+        else {
+            return value;
+        };
+        match text.strip_prefix(prefix).map(str::to_owned) {
+            Some(rest) => self.make(|_, out| {
+                text::write(&rest, out);
+                true
+            }),
+            None => value,
+        }
+    }
+
+    /// The host of a URL, without user, port and path; nothing for what is no absolute URL.
+    fn domain(&mut self, value: Value) -> Value {
+        let mut spare = String::new();
+        let host = self.text(value, &mut spare).and_then(|url| {
+            let (scheme, rest) = url.split_once("://")?;
+            let host = rest.split(['/', '?', '#']).next()?;
+            let host = host.rsplit('@').next()?;
+            let host = match host.strip_prefix('[') {
+                Some(v6) => v6.split(']').next()?,
+                None => host.split(':').next()?,
+            };
+            (!scheme.is_empty() && !host.is_empty()).then(|| host.to_owned())
+        });
+        match host {
+            Some(host) => self.make(|_, out| {
+                text::write(&host, out);
+                true
+            }),
+            None => Value::Nothing,
+        }
+    }
+
+    /// The number of items of a list.
+    fn count(&mut self, value: Value) -> Value {
+        if self.json(value).first() != Some(&b'[') {
+            return Value::Nothing;
+        }
+        let mut count: u64 = 0;
+        self.items(value, &mut |_, _| {
+            count += 1;
+            true
+        });
+        self.make(|_, out| {
+            out.extend_from_slice(itoa::Buffer::new().format(count).as_bytes());
+            true
+        })
+    }
+
+    /// The sum of the numbers of a list, or of one member of its objects. Numeric text counts;
+    /// other items do not. Nothing when no item counts.
+    fn sum(&mut self, value: Value, call: &Call) -> Value {
+        let mut sum = None;
+        self.items(value, &mut |item, _| {
+            let number = if call.names.is_empty() {
+                numeric(item)
+            } else {
+                super::scan::member(item, &call.names).and_then(numeric)
+            };
+            if let Some(number) = number {
+                sum = Some(sum.unwrap_or(0.0) + number);
+            }
+            true
+        });
+        match sum {
+            Some(sum) if sum.is_finite() => self.make(|_, out| {
+                number::write(sum, out);
+                true
+            }),
+            _ => Value::Nothing,
+        }
+    }
+
+    /// The scalars of a list as one text. Nothing when there are none.
+    fn join(&mut self, value: Value, call: &'a Call) -> Value {
+        let separator = self.value(&call.second, 1);
+        self.make(|run, out| {
+            let mut first = true;
+            out.push(b'"');
+            run.items(value, &mut |item, _| {
+                if matches!(item.first(), Some(b'{' | b'[' | b'n')) {
+                    return true;
+                }
+                if !std::mem::take(&mut first) {
+                    run.put_text(separator, out);
+                }
+                let mut decoded = String::new();
+                match item.strip_prefix(b"\"").and_then(|rest| rest.strip_suffix(b"\"")) {
+                    Some(inner) => text::decode(inner, &mut decoded),
+                    None => decoded.push_str(std::str::from_utf8(item).unwrap_or_default()),
+                }
+                text::write_inner(&decoded, out);
+                true
+            });
+            out.push(b'"');
+            !first
+        })
+    }
+
+    /// `omit` and `pick` where they are not right under a spread.
+    fn filtered(&mut self, value: Value, call: &'a Call, level: u8) -> Value {
+        let filter: &Filter = match &call.filter {
+            Some(filter) => filter,
+            None => return Value::Nothing,
+        };
+        let object = Object::default();
+        let base = self.scratch.pending.len();
+        self.spread(&object, base, 0, value, Some(filter));
+        self.make(|run, out| {
+            out.push(b'{');
+            let below = level.saturating_add(1);
+            let count = run.write_members(&object, base, below, Members::Any, true, out);
+            out.push(b'}');
+            close(count, level, out)
+        })
+    }
+}
+
+/// The number of a JSON number or of numeric text.
+fn numeric(json: &[u8]) -> Option<f64> {
+    let digits = match json.strip_prefix(b"\"").and_then(|rest| rest.strip_suffix(b"\"")) {
+        Some(inner) => inner.trim_ascii(),
+        None => json,
+    };
+    number::is_finite_number(digits).then(|| number::parse(digits)).flatten()
+}

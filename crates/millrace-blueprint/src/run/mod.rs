@@ -1,0 +1,233 @@
+//! A plan over an event: one scan of its bytes, then the rules from the top.
+//!
+//! Every value is JSON text that lies somewhere: in the event, in the plan's constants, or in the
+//! scratch of the [`Mapper`], which is used again for each event. Nothing is decoded unless a
+//! function or a comparison needs it.
+
+mod call;
+mod explain;
+mod object;
+mod rows;
+mod scan;
+mod test;
+mod value;
+
+use millrace_model::code::Code;
+use millrace_model::disposition::FilterReason;
+use millrace_model::event::{EventKind, Facts};
+use millrace_model::id::InsertId;
+use millrace_model::row::{LaneKey, Lanes, Mapped, Rows};
+use millrace_model::time::UnixMillis;
+
+use crate::Plan;
+use crate::plan::node::{Outcome, Rule};
+use explain::Trace;
+use object::Pending;
+use scan::Slot;
+use value::Value;
+
+/// An event as a mapper sees it.
+#[derive(Clone, Copy, Debug)]
+pub struct EventView<'a> {
+    /// The call.
+    pub kind: EventKind,
+    /// What admission knows about it. Facts win over the members of the same name in the body.
+    pub facts: &'a Facts,
+    /// When it was received.
+    pub received_at: UnixMillis,
+    /// Its bytes: one JSON object.
+    pub body: &'a [u8],
+}
+
+/// The first moment that Mixpanel takes, 1971-01-01 (reference/mixpanel-api.md 2.3).
+const FIRST_TIME: UnixMillis = UnixMillis(31_536_000_000);
+
+/// How far ahead of its receipt an event's time may lie. Mixpanel would set a later one to the
+/// time of its own receipt, and a retry would not repeat that; we set it to ours
+/// (reference/mixpanel-api.md 2.4).
+const AHEAD_LIMIT: i64 = 3_600_000;
+
+/// Runs plans over events. One for each thread; its memory is used again.
+#[derive(Debug, Default)]
+pub struct Mapper {
+    scratch: Scratch,
+}
+
+/// The memory of a mapper.
+#[derive(Debug, Default)]
+struct Scratch {
+    slots: Vec<Slot>,
+    /// The slots of the items around, the innermost last.
+    items: Vec<Slot>,
+    /// For each node of a trie, the scan that has last seen it.
+    stamps: Vec<u32>,
+    stamp: u32,
+    /// Values that were made for this event.
+    arena: Vec<u8>,
+    /// Members of the objects that are being built, the innermost last.
+    pending: Vec<Pending>,
+    /// For each explicit name of those objects, the member that wins.
+    winners: Vec<u32>,
+    buffers: Vec<Vec<u8>>,
+    trace: Option<Trace>,
+}
+
+impl Mapper {
+    /// A mapper. It takes its memory with the first event.
+    #[must_use]
+    pub fn new() -> Mapper {
+        Mapper::default()
+    }
+
+    /// Maps an event. The rows replace what is in `out`; there are some only with
+    /// [`Mapped::Send`].
+    pub fn map(&mut self, plan: &Plan, event: &EventView<'_>, out: &mut Rows) -> Mapped {
+        out.clear();
+        let mapped = match Run::start(plan, event, &mut self.scratch) {
+            Ok(mut run) => run.rules(out),
+            Err(stop) => stop.into_mapped(),
+        };
+        if mapped != Mapped::Send {
+            out.clear();
+        }
+        mapped
+    }
+
+    /// Maps an event and tells how: the rules that were tried, and for each field of each row the
+    /// line of the blueprint that wrote it. From the same run as [`Mapper::map`].
+    pub fn explain(&mut self, plan: &Plan, event: &EventView<'_>) -> serde_json::Value {
+        self.scratch.trace = Some(Trace::default());
+        let mut rows = Rows::default();
+        let mapped = self.map(plan, event, &mut rows);
+        let trace = self.scratch.trace.take().unwrap_or_default();
+        trace.into_json(&mapped, &rows)
+    }
+}
+
+/// The event as a whole cannot be sent.
+#[derive(Debug)]
+struct Stop {
+    code: Code,
+    message: String,
+}
+
+impl Stop {
+    fn new(code: Code, message: impl Into<String>) -> Stop {
+        Stop { code, message: message.into() }
+    }
+
+    fn into_mapped(self) -> Mapped {
+        Mapped::SetAside { code: self.code, message: self.message }
+    }
+}
+
+/// One run of a plan over an event.
+struct Run<'a> {
+    plan: &'a Plan,
+    event: &'a EventView<'a>,
+    scratch: &'a mut Scratch,
+    /// The event's time, or that of its receipt when it lies too far ahead of it.
+    time: UnixMillis,
+    /// Where the slots of the innermost item begin in `scratch.items`.
+    frame: usize,
+    /// An object has more members than any row may have.
+    too_many: bool,
+    lanes: Lanes,
+    /// The insert id of the event's first row, once one is needed.
+    insert_id: Option<InsertId>,
+    /// How many event rows there are.
+    event_rows: u32,
+}
+
+impl<'a> Run<'a> {
+    fn start(
+        plan: &'a Plan,
+        event: &'a EventView<'a>,
+        scratch: &'a mut Scratch,
+    ) -> Result<Run<'a>, Stop> {
+        scratch.items.clear();
+        scratch.arena.clear();
+        scratch.pending.clear();
+        scratch.winners.clear();
+        scratch.slots.clear();
+        scratch.slots.resize(plan.trie.slots, Slot::default());
+        let malformed = || Stop::new(Code::MappingFailed, "the event is not one JSON object");
+        if std::str::from_utf8(event.body).is_err() || u32::try_from(event.body.len()).is_err() {
+            return Err(malformed());
+        }
+        scan::event(plan, event.body, scratch).map_err(|_| malformed())?;
+        let ahead = event.facts.time.0.saturating_sub(event.received_at.0) > AHEAD_LIMIT;
+        let time = if ahead { event.received_at } else { event.facts.time };
+        let mut run = Run {
+            plan,
+            event,
+            scratch,
+            time,
+            frame: 0,
+            too_many: false,
+            lanes: Lanes::default(),
+            insert_id: None,
+            event_rows: 0,
+        };
+        run.lanes = run.person_lanes();
+        Ok(run)
+    }
+
+    /// The lanes of the user, anonymous and previous id, as far as they are usable. A previous id
+    /// that names a device is the same person as that anonymous id.
+    fn person_lanes(&self) -> Lanes {
+        let mut lanes = Lanes::default();
+        for slot in self.plan.ids {
+            let value = self.slot(slot);
+            let mut spare = String::new();
+            let Some(text) = self.identifier_text(value, &mut spare) else { continue };
+            lanes.add(LaneKey::person(text.strip_prefix("$device:").unwrap_or(text)));
+        }
+        lanes
+    }
+
+    fn rules(&mut self, out: &mut Rows) -> Mapped {
+        let plan = self.plan;
+        let mut last: Option<&Rule> = None;
+        for rule in &plan.rules {
+            let matched = rule.kinds.has(self.event.kind) && self.holds(&rule.test);
+            if let Some(trace) = &mut self.scratch.trace {
+                trace.rule(rule, matched);
+            }
+            if !matched {
+                continue;
+            }
+            last = Some(rule);
+            match &rule.outcome {
+                Outcome::Drop => {
+                    let rule = Some(rule.name.clone());
+                    return Mapped::Filtered { reason: FilterReason::DropRule, rule };
+                }
+                Outcome::SetAside { code, message } => {
+                    return Stop::new(*code, message.clone()).into_mapped();
+                }
+                Outcome::Send(actions) => {
+                    for action in actions {
+                        if self.holds(&action.test)
+                            && let Err(stop) = self.action(action, out)
+                        {
+                            return stop.into_mapped();
+                        }
+                    }
+                }
+            }
+            if !rule.go_on {
+                break;
+            }
+        }
+        if out.rows.is_empty() {
+            let rule = last.map(|rule| rule.name.clone());
+            return Mapped::Filtered { reason: FilterReason::NoRule, rule };
+        }
+        Mapped::Send
+    }
+
+    fn slot(&self, slot: u16) -> Value {
+        Value::of(self.scratch.slots.get(usize::from(slot)))
+    }
+}

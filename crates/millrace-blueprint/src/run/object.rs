@@ -1,0 +1,264 @@
+//! Objects: entries in the order of the text, spreads, and who wins for a name.
+//!
+//! All members are gathered first, then the winners are written. So a later member of a name
+//! replaces an earlier one, one that has nothing replaces none, and no name is written twice.
+
+use super::Run;
+use super::value::{Value, close};
+use crate::json::cursor::{Cursor, DEPTH_LIMIT};
+use crate::json::text;
+use crate::plan::keys;
+use crate::plan::node::{BLOCKED, Entry, EntryKind, Filter, Object};
+
+/// Objects with more members are not built: no row may have as many
+/// (reference/mixpanel-api.md 3.2, 2000 properties a profile).
+pub(super) const GATHER_LIMIT: usize = 2000;
+
+/// A member that may be written.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Pending {
+    /// The entry of the object that brought it.
+    entry: u32,
+    /// Its name, for members of spreads; explicit ones have it in their entry.
+    name: Value,
+    value: Value,
+    /// The number of an explicit name; none for others.
+    number: Option<u16>,
+    hash: u64,
+    alive: bool,
+}
+
+/// How the members of an object are written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Members {
+    /// As they are.
+    Any,
+    /// Numbers only; other values are left out (`$add`).
+    Numbers,
+    /// Values that are no list become a list of one (`$union`).
+    Lists,
+}
+
+impl<'a> Run<'a> {
+    /// Builds an object that is a value itself.
+    pub(super) fn nested_object(
+        &mut self,
+        object: &'a Object,
+        level: u8,
+        out: &mut Vec<u8>,
+    ) -> bool {
+        let base = self.gather(object, level.saturating_add(1));
+        out.push(b'{');
+        let count =
+            self.write_members(object, base, level.saturating_add(1), Members::Any, true, out);
+        out.push(b'}');
+        close(count, level, out)
+    }
+
+    /// Gathers the members of an object, whose values stand at `level`. Gives where they begin.
+    pub(super) fn gather(&mut self, object: &'a Object, level: u8) -> usize {
+        let base = self.scratch.pending.len();
+        for (entry, place) in object.entries.iter().zip(0_u32..) {
+            match &entry.what {
+                EntryKind::Member { number, value, .. } => {
+                    let value = self.value(value, level);
+                    if !value.is_nothing() {
+                        let pending = Pending {
+                            entry: place,
+                            name: Value::Nothing,
+                            value,
+                            number: Some(*number),
+                            hash: 0,
+                            alive: true,
+                        };
+                        self.scratch.pending.push(pending);
+                    }
+                }
+                EntryKind::Spread { value, filter } => {
+                    let value = self.value(value, level);
+                    self.spread(object, base, place, value, filter.as_ref());
+                }
+            }
+        }
+        base
+    }
+
+    pub(super) fn spread(
+        &mut self,
+        object: &Object,
+        base: usize,
+        entry: u32,
+        source: Value,
+        filter: Option<&Filter>,
+    ) {
+        // Made objects lie in the arena, which may grow below: their members have to be found by
+        // place, not by reference.
+        let start = match source {
+            Value::Event(slot) => slot.start,
+            Value::Made { start, .. } => start,
+            Value::Nothing | Value::Constant(_) => return,
+        };
+        if self.json(source).first() != Some(&b'{') {
+            return;
+        }
+        let mut cursor = Cursor::new(self.json(source));
+        let mut more = cursor.open(b'}');
+        let mut at = cursor.at;
+        while more {
+            let mut cursor = Cursor { bytes: self.json(source), at };
+            let Ok((key, escaped)) = cursor.key() else { return };
+            let from = cursor.at;
+            let Ok(shape) = cursor.skip(DEPTH_LIMIT) else { return };
+            let to = cursor.at;
+            let Ok(next) = cursor.more(b'}') else { return };
+            more = next;
+            at = cursor.at;
+            let part = |from: usize, to: usize| {
+                let offset = |n: usize| u32::try_from(n).unwrap_or_default().saturating_add(start);
+                match source {
+                    Value::Made { .. } => Value::Made { start: offset(from), end: offset(to) },
+                    _ => Value::Event(super::scan::Slot {
+                        start: offset(from),
+                        end: offset(to),
+                        shape,
+                    }),
+                }
+            };
+            let mut name = part(key.start, key.end);
+            if escaped {
+                name = self.plain_name(name);
+            }
+            self.spread_member(object, base, entry, name, part(from, to), filter);
+            if self.too_many {
+                return;
+            }
+        }
+    }
+
+    /// A name with escapes in the one form in which names are compared and written.
+    fn plain_name(&mut self, name: Value) -> Value {
+        let mut decoded = String::new();
+        text::decode(self.json(name), &mut decoded);
+        self.make(|_, out| {
+            text::write_inner(&decoded, out);
+            true
+        })
+    }
+
+    fn spread_member(
+        &mut self,
+        object: &Object,
+        base: usize,
+        entry: u32,
+        name: Value,
+        value: Value,
+        filter: Option<&Filter>,
+    ) {
+        let bytes = self.json(name);
+        let hash = keys::hash(bytes);
+        if let Some(filter) = filter
+            && filter.names.find(bytes, hash).is_some() != filter.keep
+        {
+            return;
+        }
+        let number = object.keys.find(bytes, hash);
+        if number == Some(BLOCKED) {
+            return;
+        }
+        if number.is_none() {
+            // The same name again, in this object or in an earlier spread: the last one wins.
+            let same =
+                self.scratch.pending.get(base..).unwrap_or_default().iter().position(|one| {
+                    one.number.is_none()
+                        && one.alive
+                        && one.hash == hash
+                        && self.json(one.name) == bytes
+                });
+            if let Some(earlier) = same.and_then(|at| self.scratch.pending.get_mut(base + at)) {
+                earlier.alive = false;
+            }
+        }
+        self.scratch.pending.push(Pending { entry, name, value, number, hash, alive: true });
+        self.too_many |= self.scratch.pending.len() - base > GATHER_LIMIT * 2;
+    }
+
+    /// Writes the winners among the gathered members and forgets them all. Gives their number.
+    /// `first` is false when a member was written before.
+    pub(super) fn write_members(
+        &mut self,
+        object: &Object,
+        base: usize,
+        level: u8,
+        members: Members,
+        mut first: bool,
+        out: &mut Vec<u8>,
+    ) -> usize {
+        let below = self.scratch.winners.len();
+        self.scratch.winners.resize(below + object.names, 0);
+        let gathered = self.scratch.pending.get(base..).unwrap_or_default();
+        for (pending, place) in gathered.iter().zip(0_u32..) {
+            if let Some(number) = pending.number
+                && let Some(winner) = self.scratch.winners.get_mut(below + usize::from(number))
+            {
+                *winner = place;
+            }
+        }
+        let mut count = 0;
+        for (pending, place) in gathered.iter().zip(0_u32..) {
+            let wins = match pending.number {
+                None => pending.alive,
+                Some(number) => {
+                    self.scratch.winners.get(below + usize::from(number)) == Some(&place)
+                }
+            };
+            let json = self.json(pending.value);
+            if !wins || (members == Members::Numbers && !crate::json::careful::is_number(json)) {
+                continue;
+            }
+            let entry = usize::try_from(pending.entry).ok().and_then(|at| object.entries.get(at));
+            let name = match (pending.name, entry.map(|entry| &entry.what)) {
+                (Value::Nothing, Some(EntryKind::Member { key, .. })) => key,
+                (name, _) => self.json(name),
+            };
+            if !std::mem::take(&mut first) {
+                out.push(b',');
+            }
+            out.push(b'"');
+            out.extend_from_slice(name);
+            out.extend_from_slice(b"\":");
+            if members == Members::Lists && json.first() != Some(&b'[') {
+                out.push(b'[');
+                self.copy(pending.value, level.saturating_add(1), out);
+                out.push(b']');
+            } else {
+                self.copy(pending.value, level, out);
+            }
+            count += 1;
+        }
+        self.scratch.pending.truncate(base);
+        self.scratch.winners.truncate(below);
+        count
+    }
+
+    /// Notes for `explain` which entries of an object are about to be written.
+    pub(super) fn note_members(&mut self, object: &Object, base: usize) {
+        let Some(mut trace) = self.scratch.trace.take() else { return };
+        for pending in self.scratch.pending.get(base..).unwrap_or_default() {
+            let entry = usize::try_from(pending.entry).ok().and_then(|at| object.entries.get(at));
+            let Some(entry) = entry else { continue };
+            let name = match (pending.name, &entry.what) {
+                (Value::Nothing, EntryKind::Member { key, .. }) => key,
+                (name, _) => self.json(name),
+            };
+            trace.field(&String::from_utf8_lossy(name), entry);
+        }
+        self.scratch.trace = Some(trace);
+    }
+}
+
+impl Entry {
+    /// What the entry says, for `explain`.
+    pub(super) fn describe(&self) -> &str {
+        if self.source.is_empty() { "a nested value" } else { &self.source }
+    }
+}

@@ -1,0 +1,325 @@
+//! What the actions write, in the form that Mixpanel takes (reference/mixpanel-api.md 2.1, 3.1,
+//! 4.3), and the checks of what it would refuse (2.4).
+
+use millrace_model::code::Code;
+use millrace_model::id::InsertId;
+use millrace_model::row::{Endpoint, LaneKey, Lanes, Row, RowRole, Rows};
+
+use super::object::{GATHER_LIMIT, Members};
+use super::value::Value;
+use super::{FIRST_TIME, Run, Stop};
+use crate::json::cursor::MEMBER_LIMIT;
+use crate::json::text;
+use crate::plan::node::{Action, Event, Node, Operand, What};
+use crate::syntax::ast::{Field, Verb};
+
+/// The most that Mixpanel takes for one row, in bytes (reference/mixpanel-api.md 2.3).
+const ROW_LIMIT: usize = 1_000_000;
+
+/// A row that is being written.
+struct Draft {
+    endpoint: Endpoint,
+    role: RowRole,
+    repeatable: bool,
+    lanes: Lanes,
+    insert_id: Option<InsertId>,
+    start: usize,
+}
+
+impl<'a> Run<'a> {
+    /// Writes the rows of an action.
+    pub(super) fn action(&mut self, action: &'a Action, out: &mut Rows) -> Result<(), Stop> {
+        if let Some(trace) = &mut self.scratch.trace {
+            trace.action(action.place);
+        }
+        match &action.what {
+            What::Event(event) => self.event_row(event, out),
+            What::Join { verb, name, first, second } => {
+                self.join_row(*verb, name, first, second, out)
+            }
+            What::Profile { distinct_id, ip, operators } => {
+                for (field, operand) in operators {
+                    self.profile_row(distinct_id, ip, *field, operand, out)?;
+                }
+                Ok(())
+            }
+            What::Group { key, id, operators } => {
+                for (field, operand) in operators {
+                    self.group_row(key, id, *field, operand, out)?;
+                }
+                Ok(())
+            }
+        }
+    }
+
+    /// The id of a node in the form in which it is written; nothing when it is not usable.
+    fn id(&mut self, node: &'a Node) -> Option<String> {
+        let value = self.value(node, 1);
+        let mut spare = String::new();
+        self.identifier_text(value, &mut spare).map(str::to_owned)
+    }
+
+    /// The insert id of the event's own rows.
+    fn base_id(&mut self) -> InsertId {
+        let message_id = &self.event.facts.message_id;
+        *self.insert_id.get_or_insert_with(|| InsertId::from_message_id(message_id))
+    }
+
+    fn row_time(&self) -> Result<i64, Stop> {
+        if self.time < FIRST_TIME {
+            let message = format!("the event's time {} lies before 1971", self.time);
+            return Err(Stop::new(Code::TimeOutOfRange, message));
+        }
+        Ok(self.time.0)
+    }
+
+    fn event_row(&mut self, event: &'a Event, out: &mut Rows) -> Result<(), Stop> {
+        let name = self.value(&event.name, 1);
+        let mut spare = String::new();
+        if self.text(name, &mut spare).is_none_or(|name| name.trim().is_empty()) {
+            return Err(Stop::new(Code::NoMappedName, "the event has no name after mapping"));
+        }
+        let Some(distinct_id) = self.id(&event.distinct_id) else {
+            let message = "neither the user id nor another id can stand as distinct id";
+            return Err(Stop::new(Code::BadDistinctId, message));
+        };
+        let time = self.value(&event.time, 1);
+        let time = match self.float(time) {
+            // Written by `time(..)` or taken from the event: whole milliseconds in either case.
+            Some(millis) if millis >= FIRST_TIME.0 as f64 && millis < 9e15 => millis as i64,
+            _ => self.row_time()?,
+        };
+        let given = self.value(&event.insert_id, 1);
+        let given = self.text(given, &mut spare).map(InsertId::from_message_id);
+        let insert_id = match given {
+            Some(id) => id,
+            None => self.base_id().further(self.event_rows),
+        };
+        self.event_rows = self.event_rows.saturating_add(1);
+        let (user_id, device_id) = (self.id(&event.user_id), self.id(&event.device_id));
+        let ip = self.value(&event.ip, 1);
+        let base = self.gather(&event.properties, 1);
+        self.note_members(&event.properties, base);
+
+        let start = out.bytes.len();
+        let bytes = &mut out.bytes;
+        bytes.extend_from_slice(b"{\"event\":");
+        self.copy(name, 1, bytes);
+        bytes.extend_from_slice(b",\"properties\":{\"time\":");
+        bytes.extend_from_slice(itoa::Buffer::new().format(time).as_bytes());
+        write_text(b",\"distinct_id\":", &distinct_id, bytes);
+        write_text(b",\"$insert_id\":", insert_id.as_str(), bytes);
+        let mut fixed = 4;
+        for (key, id) in [(b",\"$device_id\":".as_slice(), device_id), (b",\"$user_id\":", user_id)]
+        {
+            if let Some(id) = id {
+                write_text(key, &id, bytes);
+                fixed += 1;
+            }
+        }
+        self.write_ip(b",\"ip\":", ip, bytes);
+        let count = self.write_members(&event.properties, base, 1, Members::Any, false, bytes);
+        bytes.extend_from_slice(b"}}");
+        if count + fixed >= MEMBER_LIMIT || self.too_many {
+            let message = format!("the event has {} properties", count + fixed);
+            return Err(Stop::new(Code::TooManyProperties, message));
+        }
+        let draft = Draft {
+            endpoint: Endpoint::Import,
+            role: RowRole::Plain,
+            repeatable: true,
+            lanes: self.lanes,
+            insert_id: Some(insert_id),
+            start,
+        };
+        finish(draft, out)
+    }
+
+    /// The address that Mixpanel looks up. Without one it would take that of the sender, which is
+    /// ours: "0" says that there is none (reference/mixpanel-api.md 5.3).
+    fn write_ip(&self, key: &[u8], ip: Value, out: &mut Vec<u8>) {
+        let mut spare = String::new();
+        let ip = self.text(ip, &mut spare).filter(|ip| !ip.trim().is_empty()).unwrap_or("0");
+        write_text(key, ip, out);
+    }
+
+    /// A row that joins two ids. Nothing is joined, and no row written, when one of them is not
+    /// usable or both are the same.
+    fn join_row(
+        &mut self,
+        verb: Verb,
+        name: &'a Node,
+        first: &'a Node,
+        second: &'a Node,
+        out: &mut Rows,
+    ) -> Result<(), Stop> {
+        let name = self.value(name, 1);
+        let (Some(first), Some(second)) = (self.id(first), self.id(second)) else { return Ok(()) };
+        if self.is_blank(name) || first == second {
+            return Ok(());
+        }
+        let time = self.row_time()?;
+        let insert_id = self.base_id().beside(verb.as_str());
+        let start = out.bytes.len();
+        let bytes = &mut out.bytes;
+        bytes.extend_from_slice(b"{\"event\":");
+        self.copy(name, 1, bytes);
+        bytes.extend_from_slice(b",\"properties\":{\"time\":");
+        bytes.extend_from_slice(itoa::Buffer::new().format(time).as_bytes());
+        write_text(b",\"$insert_id\":", insert_id.as_str(), bytes);
+        let keys: [&[u8]; 3] = match verb {
+            Verb::Identify => [b",\"distinct_id\":", b",\"$identified_id\":", b",\"$anon_id\":"],
+            Verb::Alias => [b"", b",\"distinct_id\":", b",\"alias\":"],
+            Verb::Merge => [b",\"distinct_id\":", b",\"$distinct_ids\":[", b","],
+            Verb::Event | Verb::Link | Verb::Profile | Verb::Group => {
+                [b",\"distinct_id\":", b",\"$user_id\":", b",\"$device_id\":"]
+            }
+        };
+        for (key, id) in keys.into_iter().zip([&first, &first, &second]) {
+            if !key.is_empty() {
+                write_text(key, id, bytes);
+            }
+        }
+        if verb == Verb::Merge {
+            bytes.push(b']');
+        }
+        bytes.extend_from_slice(b",\"ip\":\"0\"}}");
+        let mut lanes = self.lanes;
+        for id in [&first, &second] {
+            lanes.add(LaneKey::person(id.strip_prefix("$device:").unwrap_or(id)));
+        }
+        let draft = Draft {
+            endpoint: Endpoint::Import,
+            role: RowRole::Joins,
+            repeatable: true,
+            lanes,
+            insert_id: Some(insert_id),
+            start,
+        };
+        finish(draft, out)
+    }
+
+    fn profile_row(
+        &mut self,
+        distinct_id: &'a Node,
+        ip: &'a Node,
+        field: Field,
+        operand: &'a Operand,
+        out: &mut Rows,
+    ) -> Result<(), Stop> {
+        let start = out.bytes.len();
+        let distinct_id = self.id(distinct_id);
+        let ip = self.value(ip, 1);
+        write_text(
+            b"{\"$distinct_id\":",
+            distinct_id.as_deref().unwrap_or_default(),
+            &mut out.bytes,
+        );
+        self.write_ip(b",\"$ip\":", ip, &mut out.bytes);
+        if !self.operator(field, operand, &mut out.bytes)? {
+            out.bytes.truncate(start);
+            return Ok(());
+        }
+        if distinct_id.is_none() {
+            let message = "neither the user id nor another id can stand as distinct id";
+            return Err(Stop::new(Code::BadDistinctId, message));
+        }
+        let draft = Draft {
+            endpoint: Endpoint::Engage,
+            role: RowRole::Plain,
+            repeatable: !matches!(field, Field::Add | Field::Append),
+            lanes: self.lanes,
+            insert_id: None,
+            start,
+        };
+        finish(draft, out)
+    }
+
+    fn group_row(
+        &mut self,
+        key: &'a Node,
+        id: &'a Node,
+        field: Field,
+        operand: &'a Operand,
+        out: &mut Rows,
+    ) -> Result<(), Stop> {
+        let (Some(key), Some(id)) = (self.id(key), self.id(id)) else { return Ok(()) };
+        let start = out.bytes.len();
+        write_text(b"{\"$group_key\":", &key, &mut out.bytes);
+        write_text(b",\"$group_id\":", &id, &mut out.bytes);
+        if !self.operator(field, operand, &mut out.bytes)? {
+            out.bytes.truncate(start);
+            return Ok(());
+        }
+        let mut lanes = Lanes::default();
+        lanes.add(LaneKey::group(&key, &id));
+        let draft = Draft {
+            endpoint: Endpoint::Groups,
+            role: RowRole::Plain,
+            repeatable: true,
+            lanes,
+            insert_id: None,
+            start,
+        };
+        finish(draft, out)
+    }
+
+    /// Writes the operator of a profile update; false when it would change nothing.
+    fn operator(
+        &mut self,
+        field: Field,
+        operand: &'a Operand,
+        out: &mut Vec<u8>,
+    ) -> Result<bool, Stop> {
+        out.extend_from_slice(b",\"$");
+        out.extend_from_slice(field.as_str().as_bytes());
+        out.extend_from_slice(b"\":");
+        match operand {
+            Operand::Object(object) => {
+                let members = match field {
+                    Field::Add => Members::Numbers,
+                    Field::Union => Members::Lists,
+                    _ => Members::Any,
+                };
+                let base = self.gather(object, 1);
+                self.note_members(object, base);
+                out.push(b'{');
+                let count = self.write_members(object, base, 1, members, true, out);
+                out.extend_from_slice(b"}}");
+                if count > GATHER_LIMIT || self.too_many {
+                    let message = format!("the profile update has {count} properties");
+                    return Err(Stop::new(Code::TooManyProperties, message));
+                }
+                Ok(count > 0)
+            }
+            Operand::Value(node) => {
+                let value = self.value(node, 1);
+                self.copy(value, 1, out);
+                out.push(b'}');
+                Ok(!value.is_nothing())
+            }
+        }
+    }
+}
+
+fn write_text(key: &[u8], value: &str, out: &mut Vec<u8>) {
+    out.extend_from_slice(key);
+    text::write(value, out);
+}
+
+fn finish(draft: Draft, out: &mut Rows) -> Result<(), Stop> {
+    let body = draft.start..out.bytes.len();
+    if body.len() > ROW_LIMIT {
+        let message = format!("the mapped row has {} bytes", body.len());
+        return Err(Stop::new(Code::RowTooLarge, message));
+    }
+    out.rows.push(Row {
+        endpoint: draft.endpoint,
+        role: draft.role,
+        repeatable: draft.repeatable,
+        lanes: draft.lanes,
+        insert_id: draft.insert_id,
+        body,
+    });
+    Ok(())
+}

@@ -1,0 +1,329 @@
+//! Values: where they lie, and how nodes give them.
+
+use millrace_model::id::is_bad_identifier;
+use millrace_model::time::UnixMillis;
+
+use super::Run;
+use super::scan::{self, Slot};
+use crate::json::careful;
+use crate::json::cursor::{Cursor, DEPTH_LIMIT, MEMBER_LIMIT, Shape};
+use crate::json::{number, text};
+use crate::plan::node::{Each, Fact, Node, Part};
+
+/// Where the JSON text of a value lies.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Value {
+    Nothing,
+    /// In the event's bytes.
+    Event(Slot),
+    /// In the arena. What is made is clean: it can be copied as it is.
+    Made {
+        start: u32,
+        end: u32,
+    },
+    /// Among the plan's constants.
+    Constant(u32),
+}
+
+impl Value {
+    /// The value of a slot.
+    pub(crate) fn of(slot: Option<&Slot>) -> Value {
+        match slot {
+            Some(slot) if slot.end > slot.start => Value::Event(*slot),
+            _ => Value::Nothing,
+        }
+    }
+
+    pub(crate) fn is_nothing(self) -> bool {
+        matches!(self, Value::Nothing)
+    }
+}
+
+fn range(start: u32, end: u32) -> std::ops::Range<usize> {
+    usize::try_from(start).unwrap_or_default()..usize::try_from(end).unwrap_or_default()
+}
+
+impl<'a> Run<'a> {
+    /// The JSON text of a value; empty for nothing.
+    pub(crate) fn json(&self, value: Value) -> &[u8] {
+        let found = match value {
+            Value::Nothing => None,
+            Value::Event(slot) => self.event.body.get(range(slot.start, slot.end)),
+            Value::Made { start, end } => self.scratch.arena.get(range(start, end)),
+            Value::Constant(at) => usize::try_from(at)
+                .ok()
+                .and_then(|at| self.plan.constants.get(at))
+                .map(AsRef::as_ref),
+        };
+        found.unwrap_or_default()
+    }
+
+    /// The text of a value that is a text. `spare` is used when it has escapes.
+    pub(crate) fn text<'s>(&'s self, value: Value, spare: &'s mut String) -> Option<&'s str> {
+        let json = self.json(value);
+        let inner = json.strip_prefix(b"\"")?.strip_suffix(b"\"")?;
+        if memchr::memchr(b'\\', inner).is_none() {
+            return std::str::from_utf8(inner).ok();
+        }
+        text::decode(inner, spare);
+        Some(spare)
+    }
+
+    /// The text of a value that can stand for a person: a text or a number that is neither empty
+    /// nor one of the values that Mixpanel refuses.
+    pub(crate) fn identifier_text<'s>(
+        &'s self,
+        value: Value,
+        spare: &'s mut String,
+    ) -> Option<&'s str> {
+        let json = self.json(value);
+        let text = if careful::is_number(json) {
+            std::str::from_utf8(json).ok()
+        } else {
+            self.text(value, spare)
+        }?;
+        let bare = text.strip_prefix("$device:").unwrap_or(text);
+        (!bare.is_empty() && !is_bad_identifier(bare)).then_some(text)
+    }
+
+    /// Whether `?|` goes past this value.
+    pub(crate) fn is_blank(&self, value: Value) -> bool {
+        value.is_nothing() || self.json(value) == b"\"\""
+    }
+
+    /// Puts what `write` writes into the arena; nothing when it says so.
+    pub(crate) fn make(&mut self, write: impl FnOnce(&mut Self, &mut Vec<u8>) -> bool) -> Value {
+        let mut buffer = self.scratch.buffers.pop().unwrap_or_default();
+        buffer.clear();
+        let value = if write(self, &mut buffer) { self.keep(&buffer) } else { Value::Nothing };
+        self.scratch.buffers.push(buffer);
+        value
+    }
+
+    fn keep(&mut self, json: &[u8]) -> Value {
+        let start = u32::try_from(self.scratch.arena.len());
+        self.scratch.arena.extend_from_slice(json);
+        match (start, u32::try_from(self.scratch.arena.len())) {
+            (Ok(start), Ok(end)) => Value::Made { start, end },
+            _ => Value::Nothing,
+        }
+    }
+
+    /// Copies a value to a place at this level (1: the value of a property).
+    pub(crate) fn copy(&self, value: Value, level: u8, out: &mut Vec<u8>) {
+        match value {
+            Value::Event(slot) if !careful::fits(slot.shape, level) => {
+                careful::copy(self.json(value), level, out);
+            }
+            Value::Nothing | Value::Event(_) | Value::Made { .. } | Value::Constant(_) => {
+                out.extend_from_slice(self.json(value));
+            }
+        }
+    }
+
+    /// The value of a node that is to stand at this level.
+    pub(crate) fn value(&mut self, node: &'a Node, level: u8) -> Value {
+        match node {
+            Node::Nothing => Value::Nothing,
+            Node::Constant(at) => Value::Constant(*at),
+            Node::Slot(slot) => self.slot(*slot),
+            Node::Item(slot) => Value::of(self.scratch.items.get(self.frame + usize::from(*slot))),
+            Node::Fact(fact) => self.fact(*fact),
+            Node::Millis(fact) => {
+                let millis =
+                    if *fact == Fact::ReceivedAt { self.event.received_at } else { self.time };
+                self.make(|_, out| {
+                    out.extend_from_slice(itoa::Buffer::new().format(millis.0).as_bytes());
+                    true
+                })
+            }
+            Node::First { left, blank, right } => {
+                let value = self.value(left, level);
+                let skip = if *blank { self.is_blank(value) } else { value.is_nothing() };
+                if skip { self.value(right, level) } else { value }
+            }
+            Node::Template { strict, parts } => {
+                self.make(|run, out| run.template(*strict, parts, out))
+            }
+            Node::Call(call) => self.call(call, level),
+            Node::Object(object) => self.make(|run, out| run.nested_object(object, level, out)),
+            Node::List(list) => self.make(|run, out| {
+                let mut count = 0;
+                out.push(b'[');
+                for node in list {
+                    let value = run.value(node, level.saturating_add(1));
+                    count += usize::from(run.item(value, count, level, out));
+                }
+                finish_list(count, level, out)
+            }),
+            Node::Each(each) => {
+                let list = self.value(&each.list, level);
+                self.make(|run, out| run.each(each, list, level, out))
+            }
+            Node::Choice(choice) => {
+                let (test, then, otherwise) = choice.as_ref();
+                let node = if self.holds(test) { then } else { otherwise };
+                self.value(node, level)
+            }
+        }
+    }
+
+    fn fact(&mut self, fact: Fact) -> Value {
+        let event = self.event;
+        let time = |at: UnixMillis| at.to_string();
+        let made = match fact {
+            Fact::MessageId => event.facts.message_id.clone(),
+            Fact::Kind => event.kind.as_str().to_owned(),
+            Fact::Timestamp => time(self.time),
+            Fact::ReceivedAt => time(event.received_at),
+            Fact::Ip(slot) => {
+                let own = self.slot(slot);
+                match &event.facts.client_ip {
+                    Some(ip) if self.is_blank(own) => ip.clone(),
+                    _ => return own,
+                }
+            }
+        };
+        self.make(|_, out| {
+            text::write(&made, out);
+            true
+        })
+    }
+
+    fn template(&mut self, strict: bool, parts: &'a [Part], out: &mut Vec<u8>) -> bool {
+        out.push(b'"');
+        for part in parts {
+            match part {
+                Part::Text(text) => out.extend_from_slice(text),
+                Part::Hole(node) => {
+                    let value = self.value(node, 1);
+                    if !self.put_text(value, out) && strict {
+                        return false;
+                    }
+                }
+            }
+        }
+        out.push(b'"');
+        true
+    }
+
+    /// Puts a value as text into a JSON string that is open. False when there is none.
+    pub(crate) fn put_text(&self, value: Value, out: &mut Vec<u8>) -> bool {
+        let json = self.json(value);
+        match json.first() {
+            None => false,
+            Some(b'"') => {
+                let odd = matches!(value, Value::Event(slot) if slot.shape.odd);
+                let inner = json.get(1..json.len().saturating_sub(1)).unwrap_or_default();
+                if odd {
+                    let mut decoded = String::new();
+                    text::decode(inner, &mut decoded);
+                    text::write_inner(&decoded, out);
+                } else {
+                    out.extend_from_slice(inner);
+                }
+                // In a strict template an empty text is as good as none.
+                !inner.is_empty()
+            }
+            Some(b'{' | b'[') => {
+                let mut clean = Vec::new();
+                careful::copy_unlimited(json, &mut clean);
+                text::write_inner(std::str::from_utf8(&clean).unwrap_or_default(), out);
+                true
+            }
+            Some(_) => {
+                out.extend_from_slice(json);
+                true
+            }
+        }
+    }
+
+    /// Writes an item of a list that is open; false when there is nothing to write.
+    fn item(&self, value: Value, count: usize, level: u8, out: &mut Vec<u8>) -> bool {
+        if value.is_nothing() {
+            return false;
+        }
+        if count > 0 {
+            out.push(b',');
+        }
+        self.copy(value, level.saturating_add(1), out);
+        true
+    }
+
+    /// Maps the items of a list. An object alone counts as a list of one.
+    fn each(&mut self, each: &'a Each, list: Value, level: u8, out: &mut Vec<u8>) -> bool {
+        let Value::Event(slot) = list else { return false };
+        let body = self.event.body;
+        let mut cursor = Cursor { bytes: body, at: range(slot.start, slot.end).start };
+        let mut more = match cursor.peek() {
+            Some(b'[') => cursor.open(b']'),
+            Some(b'{') => true,
+            _ => return false,
+        };
+        let single = cursor.peek() == Some(b'{')
+            && body.get(range(slot.start, slot.end).start) == Some(&b'{');
+        let outer = self.frame;
+        self.frame = self.scratch.items.len();
+        let mut count = 0;
+        out.push(b'[');
+        while more {
+            self.scratch.items.truncate(self.frame);
+            self.scratch.items.resize(self.frame + each.trie.slots, Slot::default());
+            let scratch = &mut *self.scratch;
+            let slots = scratch.items.get_mut(self.frame..).unwrap_or_default();
+            let end = scan::value(
+                &each.trie,
+                body,
+                cursor.at,
+                slots,
+                &mut scratch.stamps,
+                &mut scratch.stamp,
+            );
+            let Ok(end) = end else { break };
+            cursor.at = end;
+            let value = self.value(&each.shape, level.saturating_add(1));
+            count += usize::from(self.item(value, count, level, out));
+            more = !single && cursor.more(b']').unwrap_or(false);
+        }
+        self.scratch.items.truncate(self.frame);
+        self.frame = outer;
+        finish_list(count, level, out)
+    }
+
+    /// Calls `see` with each item of a list, until it says stop.
+    pub(crate) fn items(&self, list: Value, see: &mut dyn FnMut(&[u8], Shape) -> bool) {
+        let json = self.json(list);
+        let mut cursor = Cursor::new(json);
+        let mut more = json.first() == Some(&b'[') && cursor.open(b']');
+        while more {
+            let start = cursor.at;
+            let Ok(shape) = cursor.skip(DEPTH_LIMIT) else { return };
+            if !see(json.get(start..cursor.at).unwrap_or_default(), shape) {
+                return;
+            }
+            more = cursor.more(b']').unwrap_or(false);
+        }
+    }
+
+    /// The number of a value that is one.
+    pub(crate) fn float(&self, value: Value) -> Option<f64> {
+        let json = self.json(value);
+        careful::is_number(json).then(|| number::parse(json)).flatten()
+    }
+}
+
+/// Closes a list that was built. One without items is nothing; one that Mixpanel would refuse
+/// becomes text.
+fn finish_list(count: usize, level: u8, out: &mut Vec<u8>) -> bool {
+    out.push(b']');
+    close(count, level, out)
+}
+
+/// What is true for lists and objects that were built.
+pub(super) fn close(count: usize, level: u8, out: &mut Vec<u8>) -> bool {
+    if count >= MEMBER_LIMIT || level > careful::LEVEL_LIMIT {
+        let json = std::mem::take(out);
+        careful::as_text(&json, out);
+    }
+    count > 0
+}

@@ -1,0 +1,91 @@
+//! What a blueprint lets its users choose ([`Setting`]) and what they chose ([`SettingValues`]).
+
+use std::collections::BTreeMap;
+
+use serde_json::Value;
+
+/// What a setting can be.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum SettingKind {
+    /// Any text.
+    Text,
+    /// A number.
+    Number,
+    /// True or false.
+    Switch,
+    /// One of these texts.
+    Choice(Vec<String>),
+}
+
+impl SettingKind {
+    /// The word for it in a blueprint.
+    #[must_use]
+    pub const fn as_str(&self) -> &'static str {
+        match self {
+            SettingKind::Text => "text",
+            SettingKind::Number => "number",
+            SettingKind::Switch => "switch",
+            SettingKind::Choice(_) => "choice",
+        }
+    }
+
+    /// True when the value is of this kind.
+    #[must_use]
+    pub fn takes(&self, value: &Value) -> bool {
+        match self {
+            SettingKind::Text => value.is_string(),
+            SettingKind::Number => value.is_number(),
+            SettingKind::Switch => value.is_boolean(),
+            SettingKind::Choice(of) => {
+                value.as_str().is_some_and(|text| of.iter().any(|one| one == text))
+            }
+        }
+    }
+
+    /// What it takes, in words: `text`, or `one of a, b`.
+    #[must_use]
+    pub fn describe(&self) -> String {
+        match self {
+            SettingKind::Choice(of) => format!("one of {}", of.join(", ")),
+            SettingKind::Text | SettingKind::Number => format!("a {}", self.as_str()),
+            SettingKind::Switch => "true or false".to_owned(),
+        }
+    }
+}
+
+/// One setting that a blueprint declares.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Setting {
+    /// The name, as `settings.NAME` refers to it.
+    pub name: String,
+    /// What it can be.
+    pub kind: SettingKind,
+    /// What it is when nobody says.
+    pub default: Value,
+    /// What it is for, in one or two sentences.
+    pub about: String,
+}
+
+/// What the user of a blueprint chose: settings by name. What is not there has its default.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct SettingValues(BTreeMap<String, Value>);
+
+impl SettingValues {
+    /// The members of a JSON object. Anything but an object gives no values.
+    #[must_use]
+    pub fn from_json(value: &Value) -> SettingValues {
+        let members = value.as_object().into_iter().flatten();
+        SettingValues(members.map(|(name, value)| (name.clone(), value.clone())).collect())
+    }
+
+    /// The value that was chosen for a setting.
+    #[must_use]
+    pub fn get(&self, name: &str) -> Option<&Value> {
+        self.0.get(name)
+    }
+
+    /// All that was chosen, by name.
+    pub fn iter(&self) -> impl Iterator<Item = (&str, &Value)> {
+        self.0.iter().map(|(name, value)| (name.as_str(), value))
+    }
+}

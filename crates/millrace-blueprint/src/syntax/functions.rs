@@ -1,0 +1,80 @@
+//! The fixed set of pure functions: their names and what they take. What they do stands in
+//! `run::call`.
+
+use super::ast::words;
+
+words! {
+    /// A function of the language.
+    Function {
+        Number = "number",
+        Text = "text",
+        Time = "time",
+        IsoTime = "iso_time",
+        Lower = "lower",
+        Upper = "upper",
+        Nonblank = "nonblank",
+        Identifier = "identifier",
+        WithoutPrefix = "without_prefix",
+        Domain = "domain",
+        Count = "count",
+        Sum = "sum",
+        Join = "join",
+        Omit = "omit",
+        Pick = "pick",
+    }
+}
+
+/// What follows the first argument of a function.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Rest {
+    /// Nothing.
+    None,
+    /// One member name, or nothing.
+    MaybeName,
+    /// One text.
+    Text,
+    /// One member name or more.
+    Names,
+}
+
+impl Function {
+    /// What follows the first argument, which is always a value.
+    pub(crate) const fn rest(self) -> Rest {
+        match self {
+            Function::Number
+            | Function::Text
+            | Function::Time
+            | Function::IsoTime
+            | Function::Lower
+            | Function::Upper
+            | Function::Nonblank
+            | Function::Identifier
+            | Function::Domain
+            | Function::Count => Rest::None,
+            Function::Sum => Rest::MaybeName,
+            Function::WithoutPrefix | Function::Join => Rest::Text,
+            Function::Omit | Function::Pick => Rest::Names,
+        }
+    }
+
+    /// How a call is written, for messages.
+    pub(crate) const fn usage(self) -> &'static str {
+        match self {
+            Function::Number => "number(value)",
+            Function::Text => "text(value)",
+            Function::Time => "time(value)",
+            Function::IsoTime => "iso_time(value)",
+            Function::Lower => "lower(value)",
+            Function::Upper => "upper(value)",
+            Function::Nonblank => "nonblank(value)",
+            Function::Identifier => "identifier(value)",
+            Function::WithoutPrefix => "without_prefix(value, \"prefix\")",
+            Function::Domain => "domain(value)",
+            Function::Count => "count(list)",
+            Function::Sum => "sum(list) or sum(list, member)",
+            Function::Join => "join(list, \", \")",
+            Function::Omit => "omit(object, name, ...)",
+            Function::Pick => "pick(object, name, ...)",
+        }
+    }
+}

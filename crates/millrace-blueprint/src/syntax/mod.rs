@@ -1,0 +1,21 @@
+//! From text to the checked tree: every mistake of the text is found in one go.
+//!
+//! `tree` reads YAML, `lexer`, `expression` and `matching` the small languages inside its scalars,
+//! `values` the nested values, `actions` what a rule sends, and `check` the blueprint as a whole.
+
+mod actions;
+pub(crate) mod ast;
+mod check;
+mod expression;
+pub(crate) mod functions;
+mod lexer;
+mod matching;
+mod problems;
+#[cfg(test)]
+mod tests;
+mod tree;
+mod values;
+
+pub(crate) use actions::{is_operator, reserved_names};
+pub(crate) use check::read;
+pub(crate) use values::SETTING_PREFIX;

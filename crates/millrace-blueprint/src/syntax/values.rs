@@ -1,0 +1,323 @@
+//! Nested values: objects, lists, `each`/`as`, `when`/`then`/`else`, spreads, and `shared` blocks.
+
+use std::collections::HashMap;
+
+use millrace_model::code::Code;
+
+use super::ast::{Condition, Entry, EntryKind, Expression, Part, Place, Step};
+use super::expression::{UNKNOWN_FUNCTION, read_scalar};
+use super::lexer::Mistake;
+use super::matching;
+use super::problems::Problems;
+use super::tree::{Key, Node, NodeValue, Scalar};
+use crate::settings::Setting;
+
+/// The key of a spread.
+const SPREAD: &str = "...";
+
+/// How a key begins that stands for the text of a setting.
+pub(crate) const SETTING_PREFIX: &str = "settings.";
+
+/// Keys that make an object a form of the language.
+const FORM_KEYS: [&str; 4] = ["each", "as", "then", "else"];
+
+/// What values are read against.
+pub(crate) struct Reader<'a> {
+    pub(crate) problems: &'a mut Problems,
+    pub(crate) settings: &'a [Setting],
+    /// The blocks of `shared`, by name.
+    pub(crate) shared: &'a HashMap<String, Vec<Entry>>,
+    /// How many `each` are around the value.
+    pub(crate) items: u32,
+}
+
+impl Reader<'_> {
+    /// Reads any value. After a problem the result is a placeholder.
+    pub(crate) fn value(&mut self, node: &Node) -> Expression {
+        match &node.value {
+            NodeValue::Scalar(scalar) => self.scalar(node.place, scalar),
+            NodeValue::List(items) => {
+                Expression::List(items.iter().map(|item| self.value(item)).collect())
+            }
+            NodeValue::Map(members) => self.map(node, members),
+        }
+    }
+
+    fn map(&mut self, node: &Node, members: &[(Key, Node)]) -> Expression {
+        let form = members.iter().any(|(key, _)| FORM_KEYS.contains(&key.text.as_str()));
+        if !form {
+            return Expression::Object(self.entries(members));
+        }
+        let member = |name: &str| members.iter().find(|(key, _)| key.text == name).map(|(_, n)| n);
+        let only =
+            |known: &[&str]| members.iter().all(|(key, _)| known.contains(&key.text.as_str()));
+        match (member("each"), member("as"), member("when"), member("then")) {
+            (Some(list), Some(shape), None, None) if members.len() == 2 => self.each(list, shape),
+            (None, None, Some(when), Some(then)) if only(&["when", "then", "else"]) => {
+                let when = self.condition(when);
+                let then = self.value(then);
+                let otherwise = member("else").map_or(Expression::Nothing, |node| self.value(node));
+                Expression::Choice {
+                    when: Box::new(when),
+                    then: Box::new(then),
+                    otherwise: Box::new(otherwise),
+                }
+            }
+            _ => {
+                self.problems.add(
+                    node.place,
+                    Code::BadExpression,
+                    "this map is neither an object nor a form of the language",
+                    Some("the forms are {each, as} and {when, then, else}".to_owned()),
+                );
+                Expression::Nothing
+            }
+        }
+    }
+
+    fn each(&mut self, list: &Node, shape: &Node) -> Expression {
+        let place = list.place;
+        let list = self.value(list);
+        if !is_paths(&list) {
+            self.problems.add(
+                place,
+                Code::BadExpression,
+                "`each` takes a path to a list",
+                Some("paths can be joined by ??".to_owned()),
+            );
+        }
+        self.items += 1;
+        let shape = self.value(shape);
+        self.items -= 1;
+        Expression::Each { list: Box::new(list), shape: Box::new(shape) }
+    }
+
+    /// The entries of an object, in the order of the text.
+    pub(crate) fn entries(&mut self, members: &[(Key, Node)]) -> Vec<Entry> {
+        let mut entries = Vec::new();
+        for (key, node) in members {
+            if key.text != SPREAD {
+                self.check_name(key);
+                let value = self.value(node);
+                entries.push(Entry {
+                    place: key.place,
+                    source: source(node),
+                    what: EntryKind::Member { key: key.text.clone(), value },
+                });
+                continue;
+            }
+            match &node.value {
+                NodeValue::List(list) => {
+                    for one in list {
+                        self.spread(one, &mut entries);
+                    }
+                }
+                NodeValue::Scalar(_) | NodeValue::Map(_) => self.spread(node, &mut entries),
+            }
+        }
+        entries
+    }
+
+    /// A name that stands for a setting needs one, of texts.
+    fn check_name(&mut self, key: &Key) {
+        let Some(name) = key.text.strip_prefix(SETTING_PREFIX) else { return };
+        self.check(key.place, &Expression::Setting(name.to_owned()));
+        let found = self.settings.iter().find(|setting| setting.name == name);
+        if found.is_some_and(|setting| !setting.default.is_string()) {
+            let message = format!("the setting `{name}` is no text and cannot name a member");
+            self.problems.add(key.place, Code::BadValue, message, None);
+        }
+    }
+
+    fn spread(&mut self, node: &Node, entries: &mut Vec<Entry>) {
+        if let NodeValue::Scalar(scalar) = &node.value
+            && let Some(name) = scalar.text.strip_prefix("shared.")
+        {
+            match self.shared.get(name) {
+                Some(block) => entries.extend(block.iter().cloned()),
+                None => {
+                    let mut known: Vec<&str> = self.shared.keys().map(String::as_str).collect();
+                    known.sort_unstable();
+                    self.problems.unknown(
+                        node.place,
+                        Code::UnknownReference,
+                        "the shared block",
+                        name,
+                        &known,
+                    );
+                }
+            }
+            return;
+        }
+        let value = self.value(node);
+        let object = match &value {
+            Expression::Text(_)
+            | Expression::Number(_)
+            | Expression::Bool(_)
+            | Expression::Template { .. }
+            | Expression::List(_)
+            | Expression::Each { .. } => false,
+            Expression::Nothing
+            | Expression::Path(_)
+            | Expression::Item(_)
+            | Expression::Setting(_)
+            | Expression::First { .. }
+            | Expression::Call { .. }
+            | Expression::Object(_)
+            | Expression::Choice { .. } => true,
+        };
+        if !object {
+            let hint = "write a path, omit(..), pick(..) or shared.NAME".to_owned();
+            let message = "a spread takes an object";
+            self.problems.add(node.place, Code::BadExpression, message, Some(hint));
+        }
+        entries.push(Entry {
+            place: node.place,
+            source: source(node),
+            what: EntryKind::Spread(value),
+        });
+    }
+
+    /// Reads a match text.
+    pub(crate) fn condition(&mut self, node: &Node) -> Condition {
+        let NodeValue::Scalar(scalar) = &node.value else {
+            let message = format!("a match text is expected, not {}", node.describe());
+            self.problems.add(node.place, Code::BadMatch, message, None);
+            return Condition::Always;
+        };
+        match matching::read(&scalar.text) {
+            Ok(condition) => {
+                visit_condition(&condition, &mut |part| self.check(node.place, part));
+                condition
+            }
+            Err(mistake) => {
+                self.mistake(node.place, scalar, Code::BadMatch, mistake);
+                Condition::Always
+            }
+        }
+    }
+
+    fn scalar(&mut self, place: Place, scalar: &Scalar) -> Expression {
+        match read_scalar(scalar) {
+            Ok(expression) => {
+                visit(&expression, &mut |part| self.check(place, part));
+                expression
+            }
+            Err(mistake) => {
+                self.mistake(place, scalar, Code::BadExpression, mistake);
+                Expression::Nothing
+            }
+        }
+    }
+
+    /// Adds a mistake inside a scalar, at its own column where the text is on one line.
+    fn mistake(&mut self, place: Place, scalar: &Scalar, code: Code, mistake: Mistake) {
+        let place = match scalar.indent {
+            Some(indent) if !scalar.text.contains('\n') => {
+                Place { column: place.column + indent + mistake.at, ..place }
+            }
+            _ => place,
+        };
+        let function = mistake.message.starts_with(UNKNOWN_FUNCTION);
+        let code = if function { Code::UnknownFunction } else { code };
+        self.problems.add(place, code, mistake.message, mistake.suggestion);
+    }
+
+    /// What can be wrong with a part of an expression that reads well.
+    fn check(&mut self, place: Place, part: &Expression) {
+        match part {
+            Expression::Setting(name) => {
+                if !self.settings.iter().any(|setting| setting.name == *name) {
+                    let known: Vec<&str> =
+                        self.settings.iter().map(|setting| setting.name.as_str()).collect();
+                    self.problems.unknown(place, Code::UnknownSetting, "the setting", name, &known);
+                }
+            }
+            Expression::Item(_) if self.items == 0 => {
+                self.problems.add(
+                    place,
+                    Code::BadExpression,
+                    "a path that starts with a dot stands for an item, and there is no `each` here",
+                    Some("write $. for a path from the event's root".to_owned()),
+                );
+            }
+            Expression::Path(steps) if matches!(steps.first(), Some(Step::Index(_))) => {
+                let message = "an event is an object, not a list";
+                self.problems.add(place, Code::BadExpression, message, None);
+            }
+            _ => {}
+        }
+    }
+}
+
+/// The expression of a node as it is written; empty for nested ones.
+fn source(node: &Node) -> String {
+    match &node.value {
+        NodeValue::Scalar(scalar) => scalar.text.clone(),
+        NodeValue::List(_) | NodeValue::Map(_) => String::new(),
+    }
+}
+
+/// True for paths and `??` of paths.
+fn is_paths(expression: &Expression) -> bool {
+    match expression {
+        Expression::Path(_) | Expression::Item(_) | Expression::Nothing => true,
+        Expression::First { left, right, .. } => is_paths(left) && is_paths(right),
+        _ => false,
+    }
+}
+
+/// Calls `see` for every part of an expression that comes from one scalar.
+pub(crate) fn visit(expression: &Expression, see: &mut impl FnMut(&Expression)) {
+    see(expression);
+    match expression {
+        Expression::First { left, right, .. } => {
+            visit(left, see);
+            visit(right, see);
+        }
+        Expression::Template { parts, .. } => {
+            for part in parts {
+                if let Part::Hole(inner) = part {
+                    visit(inner, see);
+                }
+            }
+        }
+        Expression::Call { arguments, .. } => {
+            for argument in arguments {
+                visit(argument, see);
+            }
+        }
+        _ => {}
+    }
+}
+
+/// Calls `see` for every part of every expression of a condition.
+fn visit_condition(condition: &Condition, see: &mut impl FnMut(&Expression)) {
+    match condition {
+        Condition::Always => {}
+        Condition::Any(parts) | Condition::All(parts) => {
+            for part in parts {
+                visit_condition(part, see);
+            }
+        }
+        Condition::Not(inner) => visit_condition(inner, see),
+        Condition::Equal(left, right) | Condition::Order { left, right, .. } => {
+            visit(left, see);
+            visit(right, see);
+        }
+        Condition::In(value, list) => {
+            visit(value, see);
+            for one in list {
+                visit(one, see);
+            }
+        }
+        Condition::Text { value, other, .. } => {
+            visit(value, see);
+            visit(other, see);
+        }
+        Condition::Matches(value, _)
+        | Condition::Exists(value)
+        | Condition::UuidShaped(value)
+        | Condition::True(value) => visit(value, see),
+    }
+}
