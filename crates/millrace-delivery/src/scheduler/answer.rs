@@ -16,8 +16,7 @@ impl Scheduler {
     /// A `Pause` gives the rows back uncharged; the caller also calls [`Scheduler::pause`].
     pub fn answer(&mut self, now: Duration, id: RequestId, receipt: Receipt) {
         let Some(flight) = self.flights.remove(&id) else { return };
-        let pace = self.paces.of_mut(flight.endpoint);
-        pace.requests = pace.requests.saturating_sub(1);
+        self.paces.of_mut(flight.endpoint).answered();
         match receipt {
             Receipt::Delivered => self.all_delivered(&flight),
             Receipt::Partly(refused) => self.partly_delivered(&flight, refused),

@@ -203,10 +203,7 @@ impl Scheduler {
         let (lanes, waits) = self.lanes.arrive(endpoint, row.role, &row.lanes);
         self.open_rows += 1;
         self.open_bytes += body.len();
-        let pace = self.paces.of_mut(endpoint);
-        pace.pending_rows += 1;
-        pace.pending_bytes += body.len();
-        pace.arrived(now, &self.limits);
+        self.paces.of_mut(endpoint).arrived(now, body.len(), &self.limits);
         let row = self.rows.insert(Row {
             event: number,
             endpoint,
@@ -248,12 +245,9 @@ impl Scheduler {
     fn form(&mut self, now: Duration, endpoint: Endpoint, urgent: bool) -> Option<Outgoing> {
         let walk = self.choose(endpoint);
         let pace = self.paces.of_mut(endpoint);
-        if walk.chosen.is_empty() {
-            pace.found_none();
-            return None;
-        }
-        if !walk.full && !urgent && !pace.is_due(now) {
-            pace.found_few();
+        let found = !walk.chosen.is_empty();
+        if !found || !(walk.full || urgent || pace.is_due(now)) {
+            pace.looked(found);
             return None;
         }
         Some(self.dispatch(now, endpoint, walk))
@@ -264,7 +258,7 @@ impl Scheduler {
         let request_rows = *self.limits.request_rows.of(endpoint);
         let request_bytes = self.paces.of(endpoint).request_bytes;
         let overhead = self.row_overhead(endpoint);
-        let mut walk = Walk { chosen: Vec::new(), bytes: 2, full: false, rest: false };
+        let mut walk = Walk { bytes: 2, ..Walk::default() };
         let mut shape = None;
         self.lanes.begin_walk();
         let queue = self.queues.of(endpoint);
@@ -291,7 +285,8 @@ impl Scheduler {
             if walk.chosen.is_empty() {
                 shape = None;
             }
-            walk.rest = true;
+            walk.misfits |= !fits;
+            walk.left_behind += 1;
             self.lanes.leave_behind(endpoint, &row.lanes);
         }
         walk.full |= shape.is_some_and(|(most, _)| walk.chosen.len() >= most);
@@ -319,7 +314,6 @@ impl Scheduler {
             insert_ids: Vec::with_capacity(count),
             events: Vec::with_capacity(count),
         };
-        let pace = self.paces.of_mut(endpoint);
         for number in &walk.chosen {
             let Some(row) = self.rows.get_mut(*number) else { continue };
             row.state = RowState::InFlight;
@@ -328,8 +322,6 @@ impl Scheduler {
             if row.perhaps_taken {
                 self.events.mark_resent(row.event);
             }
-            pace.pending_rows = pace.pending_rows.saturating_sub(1);
-            pace.pending_bytes = pace.pending_bytes.saturating_sub(row.body.len());
             outgoing.repeatable &= row.repeatable;
             outgoing.bodies.push(row.body.clone());
             outgoing.insert_ids.push(row.insert_id);
@@ -343,7 +335,11 @@ impl Scheduler {
         self.queues
             .of_mut(endpoint)
             .settle(|number| rows.get(number).is_some_and(|row| row.state == RowState::Waiting));
-        pace.formed(now, &self.limits, walk.rest);
+        let pace = self.paces.of_mut(endpoint);
+        pace.formed(now, count, walk.left_behind, &self.limits);
+        if walk.misfits {
+            pace.look_by(now);
+        }
         self.totals.requests += 1;
         self.flights.insert(id, Flight { endpoint, rows: walk.chosen, bytes: walk.bytes });
         outgoing
@@ -474,21 +470,23 @@ impl Scheduler {
         }
         row.state = RowState::Waiting;
         row.perhaps_taken |= perhaps_taken;
-        self.paces.of_mut(row.endpoint).came_back(now, row.body.len());
+        self.paces.of_mut(row.endpoint).came_back(now);
         self.lanes.come_back(row.endpoint, &row.lanes);
         self.queues.of_mut(row.endpoint).one_came_back();
     }
 }
 
 /// What a walk over the rows of an endpoint has chosen.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 struct Walk {
     chosen: Vec<u32>,
     bytes: usize,
     /// No more fit.
     full: bool,
-    /// Some may not leave yet.
-    rest: bool,
+    /// How many of those it looked at may not leave yet.
+    left_behind: usize,
+    /// Some of them may have been left only because they do not fit those that were chosen.
+    misfits: bool,
 }
 
 #[cfg(test)]

@@ -62,6 +62,7 @@ struct World {
     chance: SeededEntropy,
     now: Duration,
     proven: bool,
+    failing: PerEndpoint<bool>,
 }
 
 impl World {
@@ -154,7 +155,9 @@ impl World {
     /// Whoever could leave has left: nothing waits for a lane that it does not share.
     fn check_progress(&self) {
         for endpoint in Endpoint::ALL {
-            let busy = self.flights.values().any(|rows| self.endpoint_of(rows) == endpoint);
+            let at_it = self.flights.values().filter(|rows| self.endpoint_of(rows) == endpoint);
+            let most = if *self.failing.of(endpoint) { 1 } else { self.limits.concurrency };
+            let busy = at_it.count() >= most;
             if busy || (endpoint != Endpoint::Import && !self.proven) {
                 continue;
             }
@@ -196,9 +199,11 @@ impl World {
             },
         };
         self.account(&rows, &receipt);
+        *self.failing.of_mut(self.endpoint_of(&rows)) = matches!(receipt, Receipt::Retry { .. });
         let pause = matches!(receipt, Receipt::Pause { .. });
         self.scheduler.answer(self.now, id, receipt);
         if pause {
+            self.failing = PerEndpoint::default();
             self.scheduler.pause(self.now);
             assert!(self.scheduler.next_request(self.now).is_none(), "sent while paused");
         }
@@ -341,6 +346,7 @@ proptest! {
             chance: SeededEntropy::new(seed ^ 1),
             now: Duration::ZERO,
             proven: false,
+            failing: PerEndpoint::default(),
         };
         world.run(&events);
     }

@@ -12,22 +12,27 @@ use super::limits::Limits;
 const LEAST_REQUEST_BYTES: usize = 256 * 1024;
 
 /// When an endpoint may send next.
+///
+/// Looking for a request means a walk over all rows that wait, so it is done only when it can find
+/// something new: when as many rows have come as fill a request, when rows have waited long enough
+/// for company, or after an answer, which may have freed some.
 #[derive(Debug)]
 pub(super) struct Pace {
     /// Rows that wait to be sent.
     pub(super) pending_rows: usize,
-    /// Their bytes.
-    pub(super) pending_bytes: usize,
     /// Requests in flight.
-    pub(super) requests: usize,
+    requests: usize,
     /// Bytes that a request may have; shrinks when Mixpanel finds one too large.
     pub(super) request_bytes: usize,
-    /// When the rows that wait have waited long enough for company.
+    /// Rows that wait and that no walk has looked at yet.
+    fresh_rows: usize,
+    /// About their bytes; more at most.
+    fresh_bytes: usize,
+    /// When to look without further cause: rows have then waited long enough. None when no row
+    /// waits for anything but answers.
     due: Option<Duration>,
-    /// Set when all rows that wait have to wait for others: looking again would find the same.
-    stalled: bool,
-    /// Set when there are many rows and few may leave: no full request before it is due.
-    thin: bool,
+    /// True when something has happened since the last walk.
+    changed: bool,
     blocked_until: Duration,
     failures: u32,
 }
@@ -36,51 +41,52 @@ impl Pace {
     pub(super) const fn new(limits: &Limits) -> Pace {
         Pace {
             pending_rows: 0,
-            pending_bytes: 0,
             requests: 0,
             request_bytes: limits.request_bytes,
+            fresh_rows: 0,
+            fresh_bytes: 0,
             due: None,
-            stalled: false,
-            thin: false,
+            changed: false,
             blocked_until: Duration::ZERO,
             failures: 0,
         }
     }
 
     /// A new row waits.
-    pub(super) fn arrived(&mut self, now: Duration, limits: &Limits) {
-        self.stalled = false;
-        self.thin = false;
-        if self.due.is_none() {
-            self.due = Some(now + limits.linger);
-        }
+    pub(super) fn arrived(&mut self, now: Duration, bytes: usize, limits: &Limits) {
+        self.pending_rows += 1;
+        self.fresh_rows += 1;
+        self.fresh_bytes += bytes;
+        self.changed = true;
+        self.due.get_or_insert(now + limits.linger);
     }
 
     /// A row has come back. It has waited for company before.
-    pub(super) fn came_back(&mut self, now: Duration, bytes: usize) {
+    pub(super) fn came_back(&mut self, now: Duration) {
         self.pending_rows += 1;
-        self.pending_bytes += bytes;
-        self.stalled = false;
-        self.due = Some(self.due.map_or(now, |due| due.min(now)));
+        self.look_by(now);
     }
 
     /// An answer came, here or elsewhere: rows that had to wait may be free now. They have waited
     /// already, so they wait for company only a fraction of the usual span.
     pub(super) fn freed(&mut self, now: Duration, limits: &Limits) {
-        if self.stalled || self.thin {
-            self.stalled = false;
-            self.thin = false;
-            let soon = now + limits.linger / 4;
-            self.due = Some(self.due.map_or(soon, |due| due.min(soon)));
+        if self.pending_rows > self.fresh_rows {
+            self.look_by(now + limits.linger / 4);
         }
+    }
+
+    /// Look for a request not later than this.
+    pub(super) fn look_by(&mut self, by: Duration) {
+        self.changed = true;
+        self.due = Some(self.due.map_or(by, |due| due.min(by)));
     }
 
     /// Whether to look for a request now. `urgent` when waiting cannot bring more company.
     pub(super) fn may_form(&self, now: Duration, rows: usize, urgent: bool, most: usize) -> bool {
-        let full = self.pending_rows >= rows || self.pending_bytes >= self.request_bytes;
+        let full = self.fresh_rows >= rows || self.fresh_bytes >= self.request_bytes;
         self.is_open(most)
             && now >= self.blocked_until
-            && ((full && !self.thin) || urgent || self.is_due(now))
+            && (full || (urgent && self.changed) || self.is_due(now))
     }
 
     pub(super) fn is_due(&self, now: Duration) -> bool {
@@ -90,24 +96,44 @@ impl Pace {
     fn is_open(&self, most: usize) -> bool {
         // After a failure one request at a time finds out whether things are well again.
         let most = if self.failures > 0 { 1 } else { most };
-        self.pending_rows > 0 && !self.stalled && self.requests < most
+        self.pending_rows > 0 && self.requests < most
     }
 
-    /// No row may leave.
-    pub(super) fn found_none(&mut self) {
-        self.stalled = true;
+    /// A walk has looked at all rows that wait. When none may leave, only an answer or a new row
+    /// can change that.
+    pub(super) const fn looked(&mut self, found: bool) {
+        self.fresh_rows = 0;
+        self.fresh_bytes = 0;
+        self.changed = false;
+        if !found {
+            self.due = None;
+        }
     }
 
-    /// Some may leave, but too few before they are due.
-    pub(super) fn found_few(&mut self) {
-        self.thin = true;
-    }
-
-    /// A request has left; `rest` when rows were left behind that may not leave yet.
-    pub(super) fn formed(&mut self, now: Duration, limits: &Limits, rest: bool) {
+    /// A request with this many rows has left; `left_behind` have to wait for answers.
+    pub(super) fn formed(
+        &mut self,
+        now: Duration,
+        rows: usize,
+        left_behind: usize,
+        limits: &Limits,
+    ) {
         self.requests += 1;
-        self.thin = rest;
-        self.due = (self.pending_rows > 0).then(|| now + limits.linger);
+        self.pending_rows = self.pending_rows.saturating_sub(rows);
+        let fresh = self.pending_rows.saturating_sub(left_behind);
+        // Which bytes have left is not worth a count: a share of them.
+        self.fresh_bytes =
+            self.fresh_bytes.checked_div(self.fresh_rows).unwrap_or_default() * fresh;
+        self.fresh_rows = fresh;
+        self.changed = fresh > 0;
+        // Those that this walk did not come to may have waited as long as those that have left.
+        let next = if self.is_due(now) { now } else { now + limits.linger };
+        self.due = (fresh > 0).then_some(next);
+    }
+
+    /// A request has its answer.
+    pub(super) const fn answered(&mut self) {
+        self.requests = self.requests.saturating_sub(1);
     }
 
     /// When to look next, if nothing else happens before.
@@ -147,12 +173,10 @@ impl Pace {
 
     /// A pause is over: nothing that was learnt before it counts.
     pub(super) fn start_over(&mut self, now: Duration) {
-        self.stalled = false;
-        self.thin = false;
         self.failures = 0;
         self.blocked_until = Duration::ZERO;
         if self.pending_rows > 0 {
-            self.due = Some(now);
+            self.look_by(now);
         }
     }
 
