@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 use serde_json::Value;
 
 use crate::profile::Profile;
@@ -32,7 +32,9 @@ pub(crate) struct Summary {
 #[derive(Debug, Default, Serialize)]
 struct Revenue {
     /// `revenue` minus `refund_amount` over all events.
+    #[serde(serialize_with = "rounded")]
     total: f64,
+    #[serde(serialize_with = "rounded")]
     refunds: f64,
     by_currency: BTreeMap<String, Money>,
     transactions: Transactions,
@@ -40,14 +42,23 @@ struct Revenue {
 
 #[derive(Debug, Default, Serialize)]
 struct Money {
+    #[serde(serialize_with = "rounded")]
     total: f64,
+    #[serde(serialize_with = "rounded")]
     refunds: f64,
 }
 
 #[derive(Debug, Default, Serialize)]
 struct Transactions {
+    #[serde(serialize_with = "rounded")]
     total: f64,
     count: usize,
+}
+
+/// A sum without the noise that binary fractions leave: to a millionth.
+fn rounded<S: Serializer>(sum: &f64, serializer: S) -> Result<S::Ok, S::Error> {
+    let scaled = (sum * 1e6).round() / 1e6;
+    serializer.serialize_f64(if scaled.is_finite() { scaled } else { *sum })
 }
 
 impl Summary {
