@@ -316,6 +316,10 @@ impl<D: Disk> LogStore for SegmentLog<D> {
         self.next
     }
 
+    fn newest_base(&self) -> Seq {
+        self.active.header.base
+    }
+
     fn stats(&self) -> LogStats {
         let all = self.sealed.iter().chain(std::iter::once(&self.active));
         let segments: Vec<_> = all.map(Segment::info).collect();

@@ -92,6 +92,9 @@ pub trait LogStore: Send + 'static {
     /// The number after the last committed record.
     fn next(&self) -> Seq;
 
+    /// The number of the first record of the segment that is written to.
+    fn newest_base(&self) -> Seq;
+
     /// The figures of the log.
     fn stats(&self) -> LogStats;
 

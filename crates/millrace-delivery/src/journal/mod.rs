@@ -1,11 +1,58 @@
-//! The journal: every accepted event, what became of it, and the sums.
+//! The journal: every accepted event, what became of it, and the sums that must add up.
+//!
+//! One thread owns the log and all state; everybody else has a [`Journal`] and asks. It takes what
+//! is queued as one group, decides duplicates, appends, commits once and answers: an answer of
+//! [`Intake::admit`](millrace_model::intake::Intake::admit) means that one sync has covered it.
+//!
+//! | module | owns |
+//! | --- | --- |
+//! | `handle`, `reader` | [`Journal`], [`Reader`]: what others call |
+//! | `writer` | the thread: groups, answers, what is seen from outside |
+//! | `core`, `apply` | the state and how a commit changes it |
+//! | `replay` | the way back to the state after a stop or a crash |
+//! | `verify` | the ledger counted a second time from the log |
+//! | `dedupe`, `positions`, `book`, `recent` | message ids, what is open, the sums, the last bad ones |
+//! | `progress`, `checkpoint`, `index` | the byte forms beside that of a batch |
+//!
+//! # Records
+//!
+//! Kind 1 is a batch (`millrace_model::record`), 2 progress (closes and sendings), 3 a checkpoint.
+//! A checkpoint stands at the beginning of every segment, and after some bytes; a restart reads the
+//! last one and what follows it. The index beside a sealed segment lists its batches and message
+//! ids; it is not synced, and made anew from the segment when it is missing or not whole.
+//!
+//! # Promises (DESIGN 9.1 to 9.5, 9.9 to 9.12)
+//!
+//! - An item is received once and is then open or ended in one state, for each integration.
+//! - A close counts once its commit has returned; a crash before that opens the event again.
+//! - A repeated message id is answered as a duplicate with or after the sync of its first copy.
+//! - A full disk refuses batches and goes on alone when there is room; closes use the reserve.
+//! - After any other failure to write, nothing is taken or said until the next start.
+//!
+//! It does not send, map or retry anything, and it does not search: what is not a sum or a position
+//! is an index that others may build from the log.
 
+mod apply;
+mod book;
+mod checkpoint;
+mod core;
+mod dedupe;
 mod handle;
+mod index;
 mod options;
+mod positions;
+mod progress;
 mod reader;
+mod recent;
+mod replay;
+#[cfg(test)]
+mod simulation;
 mod types;
+mod verify;
+mod writer;
 
 pub use handle::{Journal, JournalWorker};
 pub use options::JournalOptions;
 pub use reader::Reader;
 pub use types::{Closed, CodeText, Disposed, JournalError, OpenBatch, ReadError};
+pub use verify::Verified;

@@ -1,0 +1,481 @@
+//! The journal without its thread: one group of commands after the other, each ended by a commit.
+//!
+//! Invariants:
+//! - Nothing that a group brings is visible before its commit has returned `Ok`. A refused group
+//!   leaves no trace: its ids are forgotten, its closes wait for the next commit.
+//! - What is applied after a commit is what a replay of the same records applies.
+//! - Every item is counted as received once for each integration of its pipeline, or once for the
+//!   pipeline when it has none, and is then open or ended, never both.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use millrace_log::{LogError, LogStore};
+use millrace_model::code::Code;
+use millrace_model::disposition::{Disposition, FilterReason};
+use millrace_model::event::{Batch, Duplicate, Item};
+use millrace_model::id::{IntegrationId, PipelineId, Position, Seq};
+use millrace_model::intake::{AdmitError, Admitted};
+use millrace_model::ledger::{LedgerSums, Tally};
+use millrace_model::record::{decode_batch, encode_batch};
+use millrace_model::time::Clock;
+
+use super::book::Book;
+use super::checkpoint;
+use super::dedupe::{Dedupe, First};
+use super::index::{BatchNote, Notes, PipelineNumber, Pipelines, SegmentIndex};
+use super::options::JournalOptions;
+use super::positions::Track;
+use super::progress::{self, Section};
+use super::recent::Recent;
+use super::types::{Closed, Disposed, ReadError};
+
+/// The kinds of records. Stored: never changed.
+pub(super) const KIND_BATCH: u8 = 1;
+pub(super) const KIND_PROGRESS: u8 = 2;
+pub(super) const KIND_CHECKPOINT: u8 = 3;
+
+/// When a client should come back to a full disk.
+pub(super) const RETRY_DISK: Duration = Duration::from_secs(10);
+/// When a client should come back after an overload.
+pub(super) const RETRY_OVERLOAD: Duration = Duration::from_secs(1);
+
+/// A batch as it is stored, counted.
+#[derive(Debug)]
+pub(super) struct Stored {
+    pub(super) note: BatchNote,
+    received: Tally,
+    duplicates: u64,
+    set_aside: BTreeMap<Code, Tally>,
+}
+
+impl Stored {
+    pub(super) fn of(seq: Seq, batch: &Batch, pipeline: PipelineNumber) -> Stored {
+        let note = BatchNote::of(seq, batch, pipeline);
+        let (mut duplicates, mut set_aside) = (0, BTreeMap::<Code, Tally>::new());
+        let mut received = Tally { events: batch.items.len() as u64, rows: 0, bytes: note.bytes };
+        for item in &batch.items {
+            match item {
+                Item::Event(_) => {}
+                Item::Duplicate(_) => duplicates += 1,
+                Item::SetAside(aside) => {
+                    received.bytes = received.bytes.saturating_add(aside.full_length);
+                    set_aside.entry(aside.code).or_default().add(Tally {
+                        events: 1,
+                        rows: 0,
+                        bytes: aside.full_length,
+                    });
+                }
+            }
+        }
+        Stored { note, received, duplicates, set_aside }
+    }
+
+    fn admitted(&self) -> Admitted {
+        let count = |number: u64| u32::try_from(number).unwrap_or(u32::MAX);
+        Admitted {
+            seq: self.note.seq,
+            events: self.note.events,
+            duplicates: count(self.duplicates),
+            set_aside: count(self.set_aside.values().map(|tally| tally.events).sum()),
+        }
+    }
+
+    /// Writes what is known at the door into a book.
+    fn enter(&self, book: &mut Book) {
+        let minute = self.note.minute;
+        book.receive(minute, self.received);
+        let duplicates = Tally { events: self.duplicates, ..Tally::default() };
+        book.end(minute, Disposition::Duplicate, "", duplicates);
+        for (code, tally) in &self.set_aside {
+            book.end(minute, Disposition::SetAside, code.as_str(), *tally);
+        }
+    }
+}
+
+/// A stored batch with open events, not decoded yet.
+#[derive(Debug)]
+pub(super) struct RawOpen {
+    pub(super) seq: Seq,
+    pub(super) payload: Bytes,
+    /// The open events; none for all of them.
+    pub(super) open: Option<Vec<u32>>,
+    pub(super) perhaps_sent: Vec<u32>,
+}
+
+/// The journal without its thread.
+pub(super) struct JournalCore<L> {
+    pub(super) log: L,
+    pub(super) clock: Arc<dyn Clock>,
+    pub(super) options: JournalOptions,
+    pub(super) pipelines: Pipelines,
+    pub(super) notes: Notes,
+    pub(super) tracks: Vec<Track>,
+    pub(super) unrouted: BTreeMap<PipelineId, Book>,
+    pub(super) dedupe: Dedupe,
+    /// The index of the newest segment, and the segment.
+    pub(super) index: SegmentIndex,
+    pub(super) index_base: Seq,
+    pub(super) recent: Recent,
+    pub(super) last_checkpoint: Seq,
+    /// The bytes that were committed since.
+    pub(super) since_checkpoint: u64,
+    pub(super) poisoned: bool,
+    /// The batches of the open group.
+    group: Vec<Stored>,
+    /// What was put aside at the door in the open group.
+    asides: Vec<Disposed>,
+}
+
+impl<L: LogStore> JournalCore<L> {
+    /// A journal of which nothing is known yet.
+    pub(super) fn blank(log: L, options: JournalOptions, clock: Arc<dyn Clock>) -> JournalCore<L> {
+        JournalCore {
+            dedupe: Dedupe::new(options.dedupe_window, options.dedupe_cap),
+            index_base: log.newest_base(),
+            log,
+            clock,
+            options,
+            pipelines: Pipelines::default(),
+            notes: Notes::default(),
+            tracks: Vec::new(),
+            unrouted: BTreeMap::new(),
+            index: SegmentIndex::default(),
+            recent: Recent::default(),
+            last_checkpoint: Seq(0),
+            since_checkpoint: 0,
+            poisoned: false,
+            group: Vec::new(),
+            asides: Vec::new(),
+        }
+    }
+
+    /// The place of an integration among the tracks.
+    pub(super) fn track(&self, integration: &IntegrationId) -> Option<usize> {
+        self.tracks.iter().position(|track| track.integration == *integration)
+    }
+
+    /// What keeps batches out at the moment.
+    pub(super) fn check_room(&self) -> Result<(), AdmitError> {
+        if self.poisoned {
+            return Err(AdmitError::Poisoned);
+        }
+        match self.log.free_bytes() {
+            Ok(free) if free < self.options.reserve_bytes => {
+                Err(AdmitError::DiskFull { retry_after: RETRY_DISK })
+            }
+            // A disk that cannot say how full it is will say so when it is written to.
+            Ok(_) | Err(_) => Ok(()),
+        }
+    }
+
+    /// Takes a batch into the open group. What it answers holds once the group is committed.
+    pub(super) fn admit(&mut self, mut batch: Batch) -> Result<Admitted, AdmitError> {
+        if self.poisoned {
+            return Err(AdmitError::Poisoned);
+        }
+        if self.group.is_empty() {
+            self.dedupe.turn(self.clock.now());
+        }
+        let pipeline = self.pipelines.number(&batch.pipeline);
+        if self.pipelines.name(pipeline) != Some(&batch.pipeline) {
+            return Err(AdmitError::Overloaded { retry_after: RETRY_OVERLOAD });
+        }
+        let mark = self.dedupe.mark();
+        self.mark_duplicates(&mut batch);
+        let appended = self.log.append_with(KIND_BATCH, &mut |out| encode_batch(&batch, out));
+        let seq = match appended {
+            Ok(seq) => seq,
+            Err(LogError::TooLarge { .. }) => {
+                // Its client may send it again in smaller pieces.
+                self.dedupe.rollback(mark);
+                return Err(AdmitError::Overloaded { retry_after: RETRY_OVERLOAD });
+            }
+            Err(_) => return Err(self.poison()),
+        };
+        let stored = Stored::of(seq, &batch, pipeline);
+        let admitted = stored.admitted();
+        if !stored.set_aside.is_empty() {
+            self.keep_asides(seq, &batch);
+        }
+        self.group.push(stored);
+        Ok(admitted)
+    }
+
+    /// Puts a note in the place of every event that had been accepted before.
+    fn mark_duplicates(&mut self, batch: &mut Batch) {
+        for item in &mut batch.items {
+            if let Item::Event(event) = item {
+                let first = First::new(event.dedupe_key, event.body_hash, batch.received_at);
+                if let Some(differs) = self.dedupe.check(first) {
+                    let message_id = std::mem::take(&mut event.facts.message_id);
+                    *item = Item::Duplicate(Duplicate { message_id, differs });
+                }
+            }
+        }
+    }
+
+    fn keep_asides(&mut self, seq: Seq, batch: &Batch) {
+        for (item, index) in batch.items.iter().zip(0_u32..) {
+            if let Item::SetAside(aside) = item {
+                self.asides.push(Disposed {
+                    pipeline: batch.pipeline.clone(),
+                    integration: None,
+                    position: Position { seq, index },
+                    message_id: None,
+                    state: Disposition::SetAside,
+                    code: Some(aside.code.as_str().to_owned()),
+                    reason: Some(aside.reason.clone()),
+                    at: batch.received_at,
+                });
+            }
+        }
+    }
+
+    /// Closes events with the next commit.
+    pub(super) fn close(&mut self, track: usize, closed: Vec<Closed>) {
+        if let Some(track) = self.tracks.get_mut(track) {
+            track.closing.extend(closed);
+        }
+    }
+
+    /// Marks events as being sent with the next commit.
+    pub(super) fn sending(&mut self, track: usize, events: &[Position]) {
+        if let Some(track) = self.tracks.get_mut(track) {
+            track.sending.extend_from_slice(events);
+        }
+    }
+
+    /// True when closes or sendings wait for a commit.
+    pub(super) fn has_progress(&self) -> bool {
+        self.tracks.iter().any(|track| !track.closing.is_empty() || !track.sending.is_empty())
+    }
+
+    /// Commits the open group and all progress with one sync. The result is that of the batches;
+    /// when the disk has no room for them, the progress is committed alone.
+    pub(super) fn commit(&mut self) -> Result<(), AdmitError> {
+        if self.poisoned {
+            return Err(AdmitError::Poisoned);
+        }
+        let Ok(sections) = self.sections() else { return Err(self.poison()) };
+        match self.commit_with(&sections) {
+            Ok(()) => Ok(()),
+            Err(LogError::DiskFull) => {
+                self.refuse_group();
+                let again = if sections.is_empty() { Ok(()) } else { self.commit_with(&sections) };
+                match again {
+                    Ok(()) | Err(LogError::DiskFull) => {
+                        Err(AdmitError::DiskFull { retry_after: RETRY_DISK })
+                    }
+                    Err(_) => Err(self.poison()),
+                }
+            }
+            Err(_) => Err(self.poison()),
+        }
+    }
+
+    fn commit_with(&mut self, sections: &[Section]) -> Result<(), LogError> {
+        if !sections.is_empty() {
+            self.log
+                .append_with(KIND_PROGRESS, &mut |out| progress::encode(sections, out))
+                .inspect_err(|_| self.poisoned = true)?;
+        }
+        let bytes = self.log.open_bytes() as u64;
+        self.log.commit()?;
+        self.since_checkpoint += bytes;
+        // The group is durable: what fails from here on cannot be taken back.
+        self.accept(sections).map_err(|_| LogError::Poisoned)?;
+        self.maintain()
+    }
+
+    fn poison(&mut self) -> AdmitError {
+        self.poisoned = true;
+        self.refuse_group();
+        AdmitError::Poisoned
+    }
+
+    fn refuse_group(&mut self) {
+        self.log.rollback();
+        self.dedupe.rollback(0);
+        self.group.clear();
+        self.asides.clear();
+    }
+
+    /// Applies a group that is durable now.
+    fn accept(&mut self, sections: &[Section]) -> Result<(), ReadError> {
+        self.follow_roll();
+        for stored in std::mem::take(&mut self.group) {
+            self.account(&stored);
+            self.notes.push(stored.note);
+            self.index.notes.push(stored.note);
+        }
+        self.index.keys.extend(self.dedupe.commit());
+        for aside in std::mem::take(&mut self.asides) {
+            self.recent.push(aside);
+        }
+        for section in sections {
+            self.apply(section, true)?;
+        }
+        if !sections.is_empty() {
+            for track in &mut self.tracks {
+                track.closing.clear();
+                track.sending.clear();
+            }
+        }
+        self.advance();
+        Ok(())
+    }
+
+    /// When the log has begun a new segment, puts the index beside the one before.
+    fn follow_roll(&mut self) {
+        let base = self.log.newest_base();
+        if base == self.index_base {
+            return;
+        }
+        let index = std::mem::take(&mut self.index);
+        // Without it, the next start reads the segment instead.
+        let _ = self.log.write_side(self.index_base, &index.encode(&self.pipelines));
+        self.index_base = base;
+    }
+
+    /// Counts a stored batch, live or from the log.
+    pub(super) fn account(&mut self, stored: &Stored) {
+        let note = stored.note;
+        let open = Tally { events: u64::from(note.events), rows: 0, bytes: note.bytes };
+        let mut routed = false;
+        for track in &mut self.tracks {
+            if track.pipeline == note.pipeline && note.seq >= track.start {
+                routed = true;
+                stored.enter(&mut track.book);
+                track.open.add(open);
+            }
+        }
+        if !routed && let Some(pipeline) = self.pipelines.name(note.pipeline) {
+            let book = self.unrouted.entry(pipeline.clone()).or_default();
+            stored.enter(book);
+            let code = FilterReason::NoIntegration.as_str();
+            book.end(note.minute, Disposition::Filtered, code, open);
+        }
+    }
+
+    /// Moves every position on, and forgets the batches that nobody needs.
+    pub(super) fn advance(&mut self) {
+        let end = self.log.next();
+        for track in &mut self.tracks {
+            track.advance(&self.notes, end);
+        }
+        let low = self.tracks.iter().map(|track| track.low).min().unwrap_or(end);
+        self.notes.forget_before(low);
+    }
+
+    /// Writes a checkpoint and drops old segments when it is time.
+    fn maintain(&mut self) -> Result<(), LogError> {
+        let rolled = self.last_checkpoint < self.index_base;
+        if rolled || self.since_checkpoint >= self.options.checkpoint_bytes {
+            match self.write_checkpoint() {
+                Ok(()) => {}
+                // It is tried again after the next commit.
+                Err(LogError::DiskFull) => return Ok(()),
+                Err(error) => return Err(error),
+            }
+        }
+        if rolled { self.drop_old() } else { Ok(()) }
+    }
+
+    /// Writes down where everything stands. Only between groups.
+    pub(super) fn write_checkpoint(&mut self) -> Result<(), LogError> {
+        let before = millrace_model::time::UnixMillis(
+            self.clock.now().0.saturating_sub(millis(self.retention())),
+        );
+        for track in &mut self.tracks {
+            track.book.fold(before.minute());
+        }
+        let (tracks, pipelines, unrouted) = (&self.tracks, &self.pipelines, &self.unrouted);
+        let appended = self.log.append_with(KIND_CHECKPOINT, &mut |out| {
+            checkpoint::encode(tracks, unrouted.iter(), pipelines, out);
+        });
+        let seq = appended?;
+        self.log.commit()?;
+        self.follow_roll();
+        self.last_checkpoint = seq;
+        self.since_checkpoint = 0;
+        Ok(())
+    }
+
+    /// How long records are kept.
+    fn retention(&self) -> Duration {
+        self.options.retention.max(self.options.dedupe_window)
+    }
+
+    /// Drops the segments that are older than the retention, closed for all integrations and not
+    /// needed by the last checkpoint.
+    pub(super) fn drop_old(&mut self) -> Result<(), LogError> {
+        let low = self.tracks.iter().map(|track| track.low).min().unwrap_or(self.log.next());
+        let needed = low.min(self.last_checkpoint);
+        let now = self.clock.now();
+        let segments = self.log.stats().segments;
+        let after = segments.iter().skip(1);
+        let old = after
+            .take_while(|next| {
+                next.base <= needed && now.since(next.created_at) >= self.retention()
+            })
+            .last();
+        match old {
+            Some(keep) => self.log.drop_before(keep.base).map(|_| ()),
+            None => Ok(()),
+        }
+    }
+
+    /// Batches with open events of an integration from a record on, and where to go on; the list is
+    /// empty when there is none up to there.
+    pub(super) fn read_open(
+        &mut self,
+        track: usize,
+        from: Seq,
+        max_bytes: usize,
+    ) -> Result<(Vec<RawOpen>, Seq), ReadError> {
+        let end = self.log.next();
+        let Some(track) = self.tracks.get(track) else { return Ok((Vec::new(), end)) };
+        let Some(first) = track.next_open(&self.notes, from) else {
+            return Ok((Vec::new(), end));
+        };
+        let (mut batches, mut next) = (Vec::new(), first.seq);
+        for entry in self.log.read(first.seq, max_bytes)? {
+            next = entry.seq.next();
+            let Some(note) = track.note(&self.notes, entry.seq) else { continue };
+            if track.open_of(&note).events == 0 {
+                continue;
+            }
+            let touched = track.touched.get(&entry.seq);
+            batches.push(RawOpen {
+                seq: entry.seq,
+                payload: entry.payload,
+                open: touched.map(|touched| touched.open.iter().collect()),
+                perhaps_sent: touched
+                    .map_or_else(Vec::new, |touched| touched.sent.iter().collect()),
+            });
+        }
+        Ok((batches, next))
+    }
+
+    /// Reads one stored batch.
+    pub(super) fn read_batch(&mut self, seq: Seq) -> Result<Batch, ReadError> {
+        let entries = self.log.read(seq, 0)?;
+        let entry = entries.into_iter().next().ok_or(ReadError::Record {
+            seq,
+            source: millrace_model::record::RecordError::Truncated,
+        })?;
+        decode_batch(entry.payload).map_err(|source| ReadError::Record { seq, source })
+    }
+
+    /// The sums of an integration.
+    pub(super) fn ledger(&self, track: &Track) -> LedgerSums {
+        LedgerSums { pending: track.open, ..track.book.sums().clone() }
+    }
+}
+
+fn millis(span: Duration) -> i64 {
+    i64::try_from(span.as_millis()).unwrap_or(i64::MAX)
+}
