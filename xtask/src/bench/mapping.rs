@@ -16,7 +16,8 @@ const PASSES: usize = 5;
 /// Maps all events several times on one thread.
 pub(crate) fn run(lines: &[&str]) -> anyhow::Result<Vec<Row>> {
     let blueprint = Blueprint::built_in("default").context("no default blueprint")?;
-    let plan = Plan::compile(&blueprint, &SettingValues::default())
+    let plan = blueprint
+        .and_then(|blueprint| Plan::compile(&blueprint, &SettingValues::default()))
         .map_err(|mistakes| anyhow::anyhow!("{mistakes:?}"))?;
     let events = lines.iter().map(|line| admitted(line)).collect::<anyhow::Result<Vec<_>>>()?;
     let mut mapper = Mapper::new();

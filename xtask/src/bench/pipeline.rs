@@ -145,7 +145,7 @@ async fn wait_until_drained(server: &Server, accepted: u64) -> anyhow::Result<()
     let give_up = tokio::time::Instant::now() + std::time::Duration::from_secs(300);
     loop {
         let ledger = get_json(&server.management, "/api/v1/ledger", Some(ADMIN_TOKEN)).await?;
-        let sums = ledger.pointer("/integrations/0/sums").context("ledger")?;
+        let sums = ledger.pointer("/ledger/0/sums").context("ledger")?;
         let events = |key: &str| sums.pointer(&format!("/{key}/events")).and_then(|n| n.as_u64());
         if events("received") >= Some(accepted) && events("pending") == Some(0) {
             if events("delivered") != Some(accepted) {

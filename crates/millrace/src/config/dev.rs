@@ -11,7 +11,7 @@ use millrace_model::id::IdError;
 use millrace_model::secret::Secret;
 
 use super::tree::{
-    BlueprintRef, Config, Destination, Integration, Limits, Log, Pipeline, Place, Server, Twin,
+    BlueprintRef, BlueprintUse, Config, Destination, Integration, Limits, Log, Pipeline, Place, Server, Twin,
     TwinProject, TwinServiceAccount, TwinViews,
 };
 
@@ -56,9 +56,11 @@ fn build(
         pipeline: pipeline.id.clone(),
         token: Secret::new("dev-token"),
         destination: Destination::Twin,
-        blueprint: BlueprintRef::BuiltIn("default".to_owned()),
-        blueprint_place: command_line(),
-        settings: BTreeMap::new(),
+        mapping: BlueprintUse {
+            blueprint: BlueprintRef::BuiltIn("default".to_owned()),
+            place: command_line(),
+            settings: BTreeMap::new(),
+        },
         gzip: true,
         retry_horizon: Duration::from_secs(5 * 86_400),
     };

@@ -14,7 +14,7 @@ use toml::de::{DeTable, DeValue};
 
 use super::Environment;
 use super::quantity::NoQuantity;
-use super::tree::Place;
+use super::tree::{BlueprintUse, Place};
 
 /// More mistakes than this help nobody.
 const MAX_FOUND: usize = 100;
@@ -27,6 +27,8 @@ pub(super) struct Report<'a> {
     environment: Environment<'a>,
     mistakes: Vec<Diagnostic>,
     warnings: Vec<Diagnostic>,
+    /// The blueprints that integrations name, whatever else is wrong with those.
+    pub(super) blueprints: Vec<BlueprintUse>,
 }
 
 impl<'a> Report<'a> {
@@ -36,7 +38,8 @@ impl<'a> Report<'a> {
         folder: &'a Path,
         environment: Environment<'a>,
     ) -> Report<'a> {
-        Report { file, text, folder, environment, mistakes: Vec::new(), warnings: Vec::new() }
+        let (mistakes, warnings, blueprints) = (Vec::new(), Vec::new(), Vec::new());
+        Report { file, text, folder, environment, mistakes, warnings, blueprints }
     }
 
     /// Line and column, from 1, of a byte of the file.

@@ -30,7 +30,7 @@ use millrace_model::code::Code;
 use millrace_model::diagnostic::Diagnostic;
 
 pub use tree::{
-    BlueprintRef, Config, Destination, Integration, Limits, Log, Pipeline, Place, Region, Server,
+    BlueprintRef, BlueprintUse, Config, Destination, Integration, Limits, Log, Pipeline, Place, Region, Server,
     Setting, Twin, TwinProject, TwinServiceAccount, TwinViews,
 };
 
@@ -43,6 +43,15 @@ const MAX_FILE_BYTES: u64 = 1 << 20;
 /// Looks a variable of the environment up.
 pub type Environment<'a> = &'a dyn Fn(&str) -> Option<String>;
 
+/// What a configuration with mistakes still tells.
+#[derive(Clone, Debug)]
+pub struct Refused {
+    /// Every mistake, in the order of their places.
+    pub mistakes: Vec<Diagnostic>,
+    /// The blueprints that could be read from it: the caller can look for mistakes in them, too.
+    pub blueprints: Vec<BlueprintUse>,
+}
+
 impl Config {
     /// Reads and checks a configuration file; gives warnings beside it.
     ///
@@ -53,17 +62,18 @@ impl Config {
     pub fn load(
         path: &Path,
         environment: Environment<'_>,
-    ) -> Result<(Config, Vec<Diagnostic>), Vec<Diagnostic>> {
+    ) -> Result<(Config, Vec<Diagnostic>), Refused> {
         let file = path.display().to_string();
         let text = read_text(path, MAX_FILE_BYTES).map_err(|reason| {
-            vec![Diagnostic {
+            let mistake = Diagnostic {
                 file: file.clone(),
                 line: 0,
                 column: 0,
                 code: Code::FileUnreadable,
                 message: format!("cannot read the configuration: {reason}"),
                 suggestion: Some("name another file with --config".to_owned()),
-            }]
+            };
+            Refused { mistakes: vec![mistake], blueprints: Vec::new() }
         })?;
         Config::parse(&text, &file, path.parent().unwrap_or(Path::new("")), environment)
     }
@@ -79,13 +89,14 @@ impl Config {
         file: &str,
         folder: &Path,
         environment: Environment<'_>,
-    ) -> Result<(Config, Vec<Diagnostic>), Vec<Diagnostic>> {
+    ) -> Result<(Config, Vec<Diagnostic>), Refused> {
         let mut report = document::Report::new(file, text, folder, environment);
         let config = sections::read(text, &mut report);
+        let blueprints = std::mem::take(&mut report.blueprints);
         let (mistakes, warnings) = report.finish();
         match config {
             Some(config) if mistakes.is_empty() => Ok((config, warnings)),
-            _ => Err(mistakes),
+            _ => Err(Refused { mistakes, blueprints }),
         }
     }
 }

@@ -26,6 +26,7 @@ fn environment(name: &str) -> Option<String> {
 
 fn parse(text: &str) -> Result<(Config, Vec<Diagnostic>), Vec<Diagnostic>> {
     Config::parse(text, "millrace.toml", Path::new("/etc/millrace"), &environment)
+        .map_err(|refused| refused.mistakes)
 }
 
 /// The mistakes of a text, one line each.
@@ -53,8 +54,8 @@ fn a_small_file_gets_the_documented_presets() {
     assert_eq!((config.limits, config.log), (Limits::default(), Log::default()));
     let integration = &config.integrations[0];
     assert_eq!(integration.destination, Destination::Region(Region::Eu));
-    assert_eq!(integration.blueprint, BlueprintRef::BuiltIn("default".to_owned()));
-    assert!(integration.gzip && integration.settings.is_empty());
+    assert_eq!(integration.mapping.blueprint, BlueprintRef::BuiltIn("default".to_owned()));
+    assert!(integration.gzip && integration.mapping.settings.is_empty());
     assert_eq!(integration.retry_horizon.as_secs(), 5 * 86_400);
     assert!(config.twin.is_none());
     assert!(!format!("{config:?}").contains("value-of"), "secrets stay in");
@@ -223,13 +224,13 @@ fn settings_and_blueprint_keep_their_places() {
     let (config, _) = parse(&text).unwrap();
     let integration = &config.integrations[0];
     assert_eq!(
-        integration.blueprint,
+        integration.mapping.blueprint,
         BlueprintRef::File(Path::new("/etc/millrace/./shop.yaml").to_owned())
     );
-    assert_eq!((integration.blueprint_place.line, integration.blueprint_place.column), (14, 13));
-    assert_eq!(integration.settings["limits"].value, serde_json::json!([1, 2.5, true]));
-    assert_eq!(integration.settings["since"].value, "2026-01-02");
-    let place = &integration.settings["identity"].place;
+    assert_eq!((integration.mapping.place.line, integration.mapping.place.column), (14, 13));
+    assert_eq!(integration.mapping.settings["limits"].value, serde_json::json!([1, 2.5, true]));
+    assert_eq!(integration.mapping.settings["since"].value, "2026-01-02");
+    let place = &integration.mapping.settings["identity"].place;
     assert_eq!((place.file.as_str(), place.line, place.column), ("millrace.toml", 16, 1));
 }
 
@@ -243,7 +244,7 @@ fn secrets_come_from_files_beside_the_configuration() {
     assert_eq!(config.integrations[0].token.expose(), "from-a-file");
     assert_eq!(warnings, []);
     std::fs::write(folder.path().join("token"), "\n").unwrap();
-    let found = Config::load(&file, &environment).unwrap_err();
+    let found = Config::load(&file, &environment).unwrap_err().mistakes;
     assert!(found[0].to_string().contains("`integrations.token` is empty"));
 }
 
@@ -251,7 +252,7 @@ fn secrets_come_from_files_beside_the_configuration() {
 fn a_file_that_cannot_be_read_is_one_mistake() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("millrace.toml");
-    let reason = || Config::load(&file, &environment).unwrap_err()[0].to_string();
+    let reason = || Config::load(&file, &environment).unwrap_err().mistakes[0].to_string();
     assert!(reason().contains("MR5001"));
     std::fs::write(&file, [0xff, 0xfe]).unwrap();
     assert!(reason().contains("not UTF-8"));

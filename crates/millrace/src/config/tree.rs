@@ -115,11 +115,7 @@ pub struct Integration {
     /// Where it sends to.
     pub destination: Destination,
     /// What maps its events.
-    pub blueprint: BlueprintRef,
-    /// Where the blueprint is named; where the integration stands when it is not.
-    pub blueprint_place: Place,
-    /// The settings for the blueprint, by name.
-    pub settings: BTreeMap<String, Setting>,
+    pub mapping: BlueprintUse,
     /// Whether requests are compressed.
     pub gzip: bool,
     /// How long a row is tried before it ends as dead.
@@ -160,7 +156,18 @@ impl Region {
     }
 }
 
-/// What maps the events of an integration.
+/// A blueprint and the settings that it is given.
+#[derive(Clone, Debug, PartialEq)]
+pub struct BlueprintUse {
+    /// The blueprint.
+    pub blueprint: BlueprintRef,
+    /// Where it is named; where the integration stands when it is not.
+    pub place: Place,
+    /// The settings, by name.
+    pub settings: BTreeMap<String, Setting>,
+}
+
+/// Which blueprint.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum BlueprintRef {
     /// One that comes with Millrace.

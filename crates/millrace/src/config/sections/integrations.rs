@@ -11,7 +11,7 @@ use super::{Named, YEAR, identifier, json, name_text, non_empty, refuse_second};
 use crate::config::document::{Field, Report, Section};
 use crate::config::quantity::{show_span, span};
 use crate::config::secrets::{self, Literal};
-use crate::config::tree::{BlueprintRef, Destination, Integration, Pipeline, Region, Setting};
+use crate::config::tree::{BlueprintRef, BlueprintUse, Destination, Integration, Pipeline, Region, Setting};
 
 /// How long a row is tried (DESIGN 9.16).
 const RETRY_HORIZON: Duration = Duration::from_secs(5 * 86_400);
@@ -88,15 +88,18 @@ fn read_one<'d>(
     let bounds = (Duration::from_secs(60), YEAR);
     let retry_horizon = horizon
         .map_or(Some(RETRY_HORIZON), |field| field.quantity(report, span, show_span, bounds));
+    let mapping = (|| {
+        let place = report.place(blueprint_at);
+        Some(BlueprintUse { blueprint: blueprint?, place, settings: settings? })
+    })();
+    report.blueprints.extend(mapping.clone());
     let value = (|| {
         Some(Integration {
             id: checked_id?,
             pipeline: pipeline_id?,
             token: token?,
             destination: destination?,
-            blueprint: blueprint?,
-            blueprint_place: report.place(blueprint_at),
-            settings: settings?,
+            mapping: mapping?,
             gzip: gzip?,
             retry_horizon: retry_horizon?,
         })

@@ -1,0 +1,222 @@
+//! Wiring: from a checked configuration to running parts, and back to nothing in order.
+//!
+//! Start: journal (replays the log), twin, engines, then the servers, so that nothing is accepted
+//! before it can be kept and nobody is told an address that does not answer. Stop: the servers
+//! first, then the engines with what is in flight, then the journal, the twin last.
+//!
+//! Only wiring: no decision about an event is made here.
+
+pub mod blueprints;
+mod overview;
+mod servers;
+
+use std::net::SocketAddr;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use millrace_blueprint::Plan;
+use millrace_delivery::engine::{Engine, EngineHandle, EngineOptions};
+use millrace_delivery::journal::{Journal, JournalOptions, JournalWorker};
+use millrace_delivery::mixpanel::http::HttpTimeouts;
+use millrace_delivery::mixpanel::{HttpTransport, MixpanelOptions, Region};
+use millrace_log::RealDisk;
+use millrace_model::entropy::{Entropy, SystemEntropy};
+use millrace_model::id::IntegrationId;
+use millrace_model::ledger::LedgerSums;
+use millrace_model::secret::Secret;
+use millrace_model::time::{Clock, SystemClock, UnixMillis};
+use millrace_twin::{
+    IdentityMode, ProjectOptions, ServiceAccount, TwinOptions, TwinServer, ViewAccess,
+};
+
+use crate::config::{Config, Destination, Integration, Twin, TwinProject, TwinViews};
+use crate::exit::Failure;
+
+pub use servers::Addresses;
+
+/// How long requests in flight may take to end when the process stops.
+const STOP_DEADLINE: Duration = Duration::from_secs(10);
+
+/// The twin's projects are new ones: their days are UTC days (reference/mixpanel-api.md 6).
+const PROJECT_CREATED: UnixMillis = UnixMillis(1_767_225_600_000);
+
+/// Everything that runs.
+#[derive(Debug)]
+pub struct App {
+    journal: Journal,
+    worker: JournalWorker,
+    engines: Vec<EngineHandle>,
+    servers: servers::Servers,
+    twin: Option<TwinServer>,
+    integrations: Vec<IntegrationId>,
+}
+
+impl App {
+    /// Starts everything; resolves when all addresses answer.
+    ///
+    /// `plans` are those of `config.integrations`, in their order.
+    ///
+    /// # Errors
+    /// When the log cannot be opened, an address is taken, or a part cannot be started.
+    pub async fn start(config: &Config, plans: Vec<Arc<Plan>>) -> Result<App, Failure> {
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock::default());
+        let entropy: Arc<dyn Entropy> = Arc::new(SystemEntropy);
+        let (journal, worker) = open_journal(config, &clock)?;
+        let listeners = servers::Listeners::bind(config).await?;
+        let twin = match &config.twin {
+            Some(twin) => Some(start_twin(twin, &config.data_dir, &clock, &entropy)?),
+            None => None,
+        };
+        let twin_address = twin.as_ref().map(TwinServer::addr);
+
+        let mut engines = Vec::new();
+        for (integration, plan) in config.integrations.iter().zip(plans) {
+            let mixpanel = mixpanel_options(integration, twin_address)?;
+            let transport = HttpTransport::new(mixpanel.region(), HttpTimeouts::default())
+                .map_err(Failure::internal)?;
+            let mut options = EngineOptions::new(integration.id.clone(), mixpanel);
+            options.limits.horizon = integration.retry_horizon;
+            let (clock, entropy) = (Arc::clone(&clock), Arc::clone(&entropy));
+            let transport = Arc::new(transport);
+            let engine =
+                Engine::start(options, plan, journal.clone(), transport, clock, entropy)
+                    .map_err(Failure::internal)?;
+            engines.push(engine);
+        }
+
+        let overview = overview::JournalOverview::new(config, journal.clone(), &engines);
+        let servers =
+            servers::Servers::start(config, listeners, &journal, Arc::new(overview), &clock, &entropy);
+        let integrations =
+            config.integrations.iter().map(|integration| integration.id.clone()).collect();
+        Ok(App { journal, worker, engines, servers, twin, integrations })
+    }
+
+    /// Where everything listens.
+    #[must_use]
+    pub fn addresses(&self) -> Addresses {
+        self.servers.addresses(self.twin.as_ref().map(TwinServer::addr))
+    }
+
+    /// The ledger of each integration.
+    #[must_use]
+    pub fn ledgers(&self) -> Vec<(IntegrationId, LedgerSums)> {
+        self.integrations
+            .iter()
+            .filter_map(|id| Some((id.clone(), self.journal.ledger(id)?)))
+            .collect()
+    }
+
+    /// Resolves when everything admitted so far has its final state at every integration.
+    ///
+    /// # Errors
+    /// When the journal takes nothing more, so that it can never come to that.
+    pub async fn drained(&self) -> anyhow::Result<()> {
+        self.journal.flush().await?;
+        for engine in &self.engines {
+            engine.drained().await;
+        }
+        self.journal.flush().await?;
+        Ok(())
+    }
+
+    /// Stops everything in order. What is open stays open and goes on at the next start.
+    pub async fn stop(self) {
+        self.servers.stop().await;
+        for engine in self.engines {
+            engine.stop(STOP_DEADLINE).await;
+        }
+        self.journal.shutdown().await;
+        drop(self.journal);
+        // The thread has nothing left to do but to end; still, it is not the runtime's to wait for.
+        let _ = tokio::task::spawn_blocking(move || self.worker.join()).await;
+        if let Some(twin) = self.twin {
+            let _ = tokio::task::spawn_blocking(move || twin.stop()).await;
+        }
+    }
+}
+
+fn open_journal(
+    config: &Config,
+    clock: &Arc<dyn Clock>,
+) -> Result<(Journal, JournalWorker), Failure> {
+    let folder = config.data_dir.join("log");
+    let failed = |error: anyhow::Error| {
+        Failure::unavailable(error.context(format!("cannot open the log in {}", folder.display())))
+    };
+    let disk = RealDisk::open(&folder).map_err(|error| failed(error.into()))?;
+    let options = JournalOptions {
+        segment_bytes: config.log.segment,
+        retention: config.log.retention,
+        dedupe_window: config.log.dedupe_window,
+        reserve_bytes: config.log.reserve,
+        integrations: config
+            .integrations
+            .iter()
+            .map(|integration| (integration.id.clone(), integration.pipeline.clone()))
+            .collect(),
+        ..JournalOptions::default()
+    };
+    Journal::open(disk, options, Arc::clone(clock)).map_err(|error| failed(error.into()))
+}
+
+fn mixpanel_options(
+    integration: &Integration,
+    twin: Option<SocketAddr>,
+) -> Result<MixpanelOptions, Failure> {
+    let base = match &integration.destination {
+        Destination::Region(region) => region.base_url().to_owned(),
+        Destination::Url(url) => url.clone(),
+        // The configuration was checked: an integration names the twin only when there is one.
+        Destination::Twin => twin.map(|address| format!("http://{address}")).unwrap_or_default(),
+    };
+    Region::parse(&base, false)
+        .and_then(|region| MixpanelOptions::new(region, integration.token.clone()))
+        .map(|options| options.with_gzip(integration.gzip))
+        .map_err(|error| {
+            Failure::usage(anyhow::anyhow!("integration {}: {error}", integration.id))
+        })
+}
+
+fn start_twin(
+    twin: &Twin,
+    data_dir: &Path,
+    clock: &Arc<dyn Clock>,
+    entropy: &Arc<dyn Entropy>,
+) -> Result<TwinServer, Failure> {
+    let listener = std::net::TcpListener::bind(twin.listen)
+        .with_context(|| format!("cannot listen on {} (the twin)", twin.listen))
+        .map_err(Failure::unavailable)?;
+    let options = TwinOptions {
+        data_dir: Some(data_dir.join("twin")),
+        projects: twin.projects.iter().map(project_options).collect(),
+        views: match twin.views {
+            TwinViews::Loopback => ViewAccess::Loopback,
+            TwinViews::Everyone => ViewAccess::Everyone,
+        },
+    };
+    TwinServer::start(options, listener, Arc::clone(clock), Arc::clone(entropy))
+        .context("cannot start the twin")
+        .map_err(Failure::unavailable)
+}
+
+fn project_options(project: &TwinProject) -> ProjectOptions {
+    let service_accounts = project
+        .service_accounts
+        .iter()
+        .map(|account| ServiceAccount { user: account.user.clone(), secret: account.secret.clone() })
+        .collect();
+    ProjectOptions {
+        id: project.id,
+        name: project.name.clone(),
+        token: project.token.clone(),
+        api_secret: project.api_secret.clone().unwrap_or_else(|| Secret::new("")),
+        service_accounts,
+        timezone: project.timezone.clone(),
+        identity: IdentityMode::Simplified,
+        group_keys: project.group_keys.clone(),
+        created_at: PROJECT_CREATED,
+    }
+}

@@ -1,0 +1,122 @@
+//! What the management API shows, read from the journal and the engines.
+
+use millrace_delivery::engine::{EngineHandle, IntegrationState, IntegrationStatus};
+use millrace_delivery::journal::Journal;
+use millrace_http::Overview;
+use millrace_model::id::{IntegrationId, PipelineId};
+use millrace_model::ledger::LedgerSums;
+use serde_json::{Value, json};
+use tokio::sync::watch;
+
+use crate::config::Config;
+
+/// Journal and engines as the management API asks for them.
+#[derive(Debug)]
+pub(super) struct JournalOverview {
+    journal: Journal,
+    integrations: Vec<Entry>,
+}
+
+#[derive(Debug)]
+struct Entry {
+    id: IntegrationId,
+    pipeline: PipelineId,
+    status: watch::Receiver<IntegrationStatus>,
+}
+
+impl JournalOverview {
+    pub(super) fn new(config: &Config, journal: Journal, engines: &[EngineHandle]) -> Self {
+        let integrations = config
+            .integrations
+            .iter()
+            .zip(engines)
+            .map(|(integration, engine)| Entry {
+                id: integration.id.clone(),
+                pipeline: integration.pipeline.clone(),
+                status: engine.watch(),
+            })
+            .collect();
+        JournalOverview { journal, integrations }
+    }
+}
+
+impl Overview for JournalOverview {
+    fn ledger(&self) -> Vec<(PipelineId, Option<IntegrationId>, LedgerSums)> {
+        self.integrations
+            .iter()
+            .filter_map(|entry| {
+                let sums = self.journal.ledger(&entry.id)?;
+                Some((entry.pipeline.clone(), Some(entry.id.clone()), sums))
+            })
+            .collect()
+    }
+
+    fn integrations(&self) -> Value {
+        self.integrations
+            .iter()
+            .map(|entry| {
+                json!({
+                    "id": entry.id,
+                    "pipeline": entry.pipeline,
+                    "pending": self.journal.pending(&entry.id),
+                    "status": status(&entry.status.borrow()),
+                })
+            })
+            .collect()
+    }
+
+    fn set_aside(&self, limit: usize) -> Value {
+        self.journal
+            .dispositions()
+            .into_iter()
+            .take(limit)
+            .map(|disposed| {
+                json!({
+                    "pipeline": disposed.pipeline,
+                    "integration": disposed.integration,
+                    "position": disposed.position.to_string(),
+                    "message_id": disposed.message_id,
+                    "state": disposed.state,
+                    "code": disposed.code,
+                    "reason": disposed.reason,
+                    "at": disposed.at.to_string(),
+                })
+            })
+            .collect()
+    }
+}
+
+/// An engine's status as JSON.
+fn status(status: &IntegrationStatus) -> Value {
+    let (state, pause) = match &status.state {
+        IntegrationState::Running => ("running", Value::Null),
+        IntegrationState::Paused { code, reason, since } => (
+            "paused",
+            json!({
+                "code": code.map(|code| code.as_str()),
+                "reason": reason,
+                "since": since.to_string(),
+            }),
+        ),
+        IntegrationState::Stopped => ("stopped", Value::Null),
+    };
+    let last_error = status.last_error.as_ref().map(|error| {
+        json!({
+            "code": error.code.as_str(),
+            "message": error.message,
+            "at": error.at.to_string(),
+        })
+    });
+    json!({
+        "state": state,
+        "pause": pause,
+        "pending_rows": status.pending_rows,
+        "in_flight_rows": status.in_flight_rows,
+        "in_flight_requests": status.in_flight_requests,
+        "delivered_rows": status.delivered_rows,
+        "failed_rows": status.failed_rows,
+        "requests": status.requests,
+        "retried_requests": status.retried_requests,
+        "last_error": last_error,
+    })
+}

@@ -1,0 +1,233 @@
+//! `millrace map`: what would be sent to Mixpanel, for events on standard input.
+//!
+//! The same steps as in production, without a log and without a network: admission, the plan, the
+//! client's request building.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::io::{self, BufRead as _};
+use std::path::Path;
+
+use anyhow::Context as _;
+use bytes::Bytes;
+use millrace_blueprint::{Blueprint, EventView, Mapper, Plan, SettingValues};
+use millrace_delivery::mixpanel::{MixpanelOptions, Region, RequestParts, requests_for};
+use millrace_model::entropy::SystemEntropy;
+use millrace_model::event::{Event, Item};
+use millrace_model::id::PipelineId;
+use millrace_model::row::{Mapped, Rows};
+use millrace_model::secret::Secret;
+use millrace_model::time::{Clock as _, SystemClock, UnixMillis};
+use millrace_protocol::Limits;
+use millrace_protocol::segment::{Admission, Call, Envelope};
+use serde::Serialize;
+use serde_json::value::RawValue;
+use serde_json::{Map, Value, json};
+
+use super::check::print_mistakes;
+use crate::app::blueprints;
+use crate::cli::MapArguments;
+use crate::config::Place;
+use crate::exit::{Failure, Outcome};
+
+/// Stands for the project token when the settings have none.
+const NO_TOKEN: &str = "PROJECT_TOKEN";
+
+/// Maps every line; ends with 0 whatever the lines come to.
+pub(super) fn run(arguments: &MapArguments) -> Result<Outcome, Failure> {
+    let blueprint = blueprint(&arguments.blueprint)?;
+    let settings = Settings::read(arguments.settings.as_deref())?;
+    let plan = Plan::compile(&blueprint, &settings.blueprint).map_err(|mistakes| {
+        print_mistakes(&mistakes);
+        Failure::usage(anyhow::anyhow!("the settings do not fit the blueprint"))
+    })?;
+    let clock = SystemClock::default();
+    let mut mapping = Mapping {
+        plan,
+        mixpanel: settings.mixpanel,
+        mapper: Mapper::new(),
+        rows: Rows::default(),
+        pipeline: "map".parse().map_err(Failure::internal)?,
+        explain: arguments.explain,
+    };
+    for line in io::stdin().lock().split(b'\n') {
+        let line = line.map_err(Failure::internal)?;
+        if line.trim_ascii().is_empty() {
+            continue;
+        }
+        let received_at = arguments.now.unwrap_or_else(|| clock.now());
+        let answer = mapping.map_line(&line, received_at);
+        super::print_line(&serde_json::to_string(&answer).map_err(Failure::internal)?)?;
+    }
+    Ok(Outcome::Fine)
+}
+
+/// A name without a dot or a slash is a built-in blueprint, everything else a file.
+fn blueprint(name: &str) -> Result<Blueprint, Failure> {
+    let place = Place { file: "--blueprint".to_owned(), line: 0, column: 0 };
+    let found = if name.contains(['.', '/', '\\']) {
+        blueprints::from_file(Path::new(name), &place)
+    } else {
+        blueprints::built_in(name, &place)
+    };
+    found.map_err(|mistakes| {
+        print_mistakes(&mistakes);
+        Failure::usage(anyhow::anyhow!("the blueprint {name} cannot be used"))
+    })
+}
+
+/// What the settings file says: where to send, and the settings of the blueprint.
+struct Settings {
+    mixpanel: MixpanelOptions,
+    blueprint: SettingValues,
+}
+
+impl Settings {
+    fn read(path: Option<&Path>) -> Result<Settings, Failure> {
+        let mut object = match path {
+            Some(path) => parse_object(path).map_err(Failure::usage)?,
+            None => Map::new(),
+        };
+        let mut text = |key: &str| match object.remove(key) {
+            Some(Value::String(text)) => Ok(Some(text)),
+            None | Some(Value::Null) => Ok(None),
+            Some(other) => {
+                Err(Failure::usage(anyhow::anyhow!("setting {key} must be a text, not {other}")))
+            }
+        };
+        let token = text("token")?.unwrap_or_else(|| NO_TOKEN.to_owned());
+        let region = text("region")?;
+        let base = text("url")?.or(region).unwrap_or_else(|| "us".to_owned());
+        // Nothing is sent, so plain HTTP puts nobody in danger.
+        let mixpanel = Region::parse(&base, true)
+            .and_then(|region| MixpanelOptions::new(region, Secret::new(token)))
+            .map_err(Failure::usage)?;
+        let blueprint = SettingValues::from_json(&Value::Object(object));
+        Ok(Settings { mixpanel, blueprint })
+    }
+}
+
+fn parse_object(path: &Path) -> anyhow::Result<Map<String, Value>> {
+    let text =
+        fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
+    serde_json::from_str(&text)
+        .with_context(|| format!("{} must be one JSON object", path.display()))
+}
+
+/// A line of the answer: one of the three forms of the contract.
+#[derive(Serialize)]
+#[serde(untagged)]
+enum Answer {
+    Requests {
+        requests: Vec<Request>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        explain: Option<Value>,
+    },
+    Other(Value),
+}
+
+#[derive(Serialize)]
+struct Request {
+    method: &'static str,
+    url: String,
+    params: BTreeMap<&'static str, String>,
+    headers: BTreeMap<String, String>,
+    encoding: &'static str,
+    /// As it is sent: the text of numbers is not touched.
+    body: Box<RawValue>,
+}
+
+struct Mapping {
+    plan: Plan,
+    mixpanel: MixpanelOptions,
+    mapper: Mapper,
+    rows: Rows,
+    pipeline: PipelineId,
+    explain: bool,
+}
+
+impl Mapping {
+    fn map_line(&mut self, line: &[u8], received_at: UnixMillis) -> Answer {
+        let body = Bytes::from([b"{\"batch\":[", line, b"]}"].concat());
+        let limits = Limits::default();
+        let envelope = match Envelope::read(Call::Batch, body, &limits) {
+            Ok(envelope) => envelope,
+            Err(error) => return refused(error.code().as_str(), &error.to_string()),
+        };
+        let batch = envelope.admit(&Admission {
+            pipeline: &self.pipeline,
+            received_at,
+            client_ip: None,
+            from_device: false,
+            limits: &limits,
+            entropy: &SystemEntropy,
+        });
+        match batch.items.as_slice() {
+            [Item::Event(event)] => self.map_event(event, received_at),
+            [Item::SetAside(aside)] => refused(aside.code.as_str(), &aside.reason),
+            _ => refused("MR1007", "write one event on a line"),
+        }
+    }
+
+    fn map_event(&mut self, event: &Event, received_at: UnixMillis) -> Answer {
+        let view = EventView { kind: event.kind, facts: &event.facts, received_at, body: &event.body };
+        self.rows.clear();
+        let mapped = self.mapper.map(&self.plan, &view, &mut self.rows);
+        let explain = self.explain.then(|| self.mapper.explain(&self.plan, &view));
+        match mapped {
+            Mapped::Send => {
+                match requests_for(&self.rows, &self.mixpanel).into_iter().map(request).collect() {
+                    Ok(requests) => Answer::Requests { requests, explain },
+                    Err(error) => refused("MR2007", &format!("a mapped row is no JSON: {error}")),
+                }
+            }
+            Mapped::Filtered { reason, rule } => {
+                let mut answer = json!({"filtered": {"reason": reason.as_str(), "rule": rule}});
+                with_explain(&mut answer, explain);
+                Answer::Other(answer)
+            }
+            Mapped::SetAside { code, message } => {
+                let mut answer = json!({"error": {"code": code.as_str(), "message": message}});
+                with_explain(&mut answer, explain);
+                Answer::Other(answer)
+            }
+        }
+    }
+}
+
+fn with_explain(answer: &mut Value, explain: Option<Value>) {
+    if let (Some(object), Some(explain)) = (answer.as_object_mut(), explain) {
+        object.insert("explain".to_owned(), explain);
+    }
+}
+
+fn refused(code: &str, message: &str) -> Answer {
+    Answer::Other(json!({"error": {"code": code, "message": message}}))
+}
+
+fn request(parts: RequestParts) -> Result<Request, serde_json::Error> {
+    Ok(Request {
+        method: parts.method,
+        url: parts.url,
+        params: parts.params.into_iter().collect(),
+        headers: parts
+            .headers
+            .into_iter()
+            .map(|(name, value)| (title_case(name), value))
+            .collect(),
+        encoding: parts.encoding.as_str(),
+        body: serde_json::from_slice(&parts.body)?,
+    })
+}
+
+/// `content-type` as `Content-Type`: header names in the form that people know.
+fn title_case(name: &str) -> String {
+    let mut start = true;
+    name.chars()
+        .map(|c| {
+            let shown = if start { c.to_ascii_uppercase() } else { c };
+            start = c == '-';
+            shown
+        })
+        .collect()
+}

@@ -1,0 +1,79 @@
+//! What each command does: one module each, all of the form arguments in, outcome out.
+
+mod check;
+mod demo;
+mod map;
+mod serve;
+
+use std::io::{self, Write as _};
+
+use clap::CommandFactory as _;
+
+use crate::cli::{Arguments, Command};
+use crate::exit::{Failure, Outcome};
+
+/// Runs the command; prints an error, if there is one, to standard error.
+#[must_use]
+pub fn run(arguments: Arguments) -> Outcome {
+    let result = match arguments.command {
+        Command::Demo(arguments) => demo::run(&arguments),
+        Command::Serve(arguments) => serve::run(&arguments),
+        Command::Check(arguments) => check::run(&arguments),
+        Command::Map(arguments) => map::run(&arguments),
+        Command::Completions { shell } => completions(shell),
+    };
+    match result {
+        Ok(outcome) => outcome,
+        Err(failure) => {
+            let _ = writeln!(io::stderr(), "error: {failure}");
+            failure.outcome
+        }
+    }
+}
+
+fn completions(shell: clap_complete::Shell) -> Result<Outcome, Failure> {
+    let mut script = Vec::new();
+    clap_complete::generate(shell, &mut Arguments::command(), "millrace", &mut script);
+    print(&script)?;
+    Ok(Outcome::Fine)
+}
+
+/// Writes to standard output. A reader that has gone away (`| head`) is no error.
+fn print(bytes: &[u8]) -> Result<(), Failure> {
+    let mut stdout = io::stdout().lock();
+    match stdout.write_all(bytes).and_then(|()| stdout.flush()) {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(Failure::internal(error)),
+        _ => Ok(()),
+    }
+}
+
+/// Prints a line to standard output.
+fn print_line(line: &str) -> Result<(), Failure> {
+    print(format!("{line}\n").as_bytes())
+}
+
+/// The async runtime of a command that serves.
+fn runtime() -> Result<tokio::runtime::Runtime, Failure> {
+    tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .thread_name("millrace")
+        .build()
+        .map_err(Failure::internal)
+}
+
+/// Resolves on Ctrl-C or, on Unix, on SIGTERM: the two ways in which people and supervisors ask a
+/// process to stop.
+async fn asked_to_stop() {
+    #[cfg(unix)]
+    {
+        use tokio::signal::unix::{SignalKind, signal};
+        if let Ok(mut terminate) = signal(SignalKind::terminate()) {
+            tokio::select! {
+                _ = tokio::signal::ctrl_c() => {}
+                _ = terminate.recv() => {}
+            }
+            return;
+        }
+    }
+    let _ = tokio::signal::ctrl_c().await;
+}

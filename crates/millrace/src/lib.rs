@@ -1,0 +1,21 @@
+//! The `millrace` binary as a library, so that tests can call what the command line calls.
+//!
+//! | module | owns |
+//! | --- | --- |
+//! | [`cli`] | the shape of the command line: a contract |
+//! | [`commands`] | what each command does |
+//! | [`config`] | configuration files: reading, checking, every mistake at once |
+//! | [`app`] | wiring: journal, engines, servers and twin from a checked configuration |
+//! | [`demo`] | the sample shop's traffic, and feeding events through the collector |
+//! | [`exit`] | exit codes |
+//! | [`logging`] | logs on standard error |
+//!
+//! Only this crate reads configuration files and the environment.
+
+pub mod app;
+pub mod cli;
+pub mod commands;
+pub mod config;
+pub mod demo;
+pub mod exit;
+pub mod logging;

@@ -1,0 +1,97 @@
+//! `millrace check`: every mistake at once, each with its place and what to write instead.
+
+use crate::server::millrace;
+
+#[test]
+fn five_mistakes_give_five_errors() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("millrace.toml");
+    std::fs::write(
+        &file,
+        r#"
+[server]
+colect = "127.0.0.1:8080"
+admin_token = "A"
+
+[log]
+retention = "7 parsecs"
+
+[[pipelines]]
+id = "shop"
+write_keys = ["key-one"]
+
+[[integrations]]
+id = "mixpanel"
+pipeline = "shopp"
+token = "T"
+region = "mars"
+blueprint = "defualt"
+"#,
+    )
+    .unwrap();
+    let output = millrace().args(["check", "--config"]).arg(&file).output().unwrap();
+    assert_eq!(output.status.code(), Some(64));
+    let text = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(text.lines().count(), 5, "{text}");
+    for (line, words) in [
+        (3, "collect"),
+        (7, "7 parsecs"),
+        (15, "`shop`"),
+        (17, "mars"),
+        (18, "default"),
+    ] {
+        let place = format!("millrace.toml:{line}:");
+        assert!(
+            text.lines().any(|error| error.contains(&place) && error.contains(words)),
+            "no error at {place} that says {words}:\n{text}"
+        );
+    }
+}
+
+#[test]
+fn a_good_configuration_passes() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("millrace.toml");
+    std::fs::write(
+        &file,
+        r#"
+[server]
+admin_token = "A"
+
+[[pipelines]]
+id = "shop"
+write_keys = ["key-one"]
+
+[[integrations]]
+id = "mixpanel"
+pipeline = "shop"
+token = "T"
+region = "eu"
+blueprint = "default"
+settings = { identity = "original" }
+"#,
+    )
+    .unwrap();
+    let output = millrace().args(["check", "--config"]).arg(&file).output().unwrap();
+    assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stderr));
+}
+
+#[test]
+fn usage_errors_end_with_64() {
+    for arguments in [&["serv"][..], &["serve", "--dev", "--listen", "0.0.0.0:8080"], &[]] {
+        let output = millrace().args(arguments).output().unwrap();
+        assert_eq!(output.status.code(), Some(64), "{arguments:?}");
+        assert!(!output.stderr.is_empty(), "{arguments:?} says nothing");
+    }
+    let output = millrace().args(["check", "--config", "no/such.toml"]).output().unwrap();
+    assert_eq!(output.status.code(), Some(64));
+}
+
+#[test]
+fn help_has_examples() {
+    for arguments in [&["--help"][..], &["demo", "--help"], &["serve", "--help"], &["map", "--help"]] {
+        let output = millrace().args(arguments).output().unwrap();
+        assert_eq!(output.status.code(), Some(0), "{arguments:?}");
+        assert!(String::from_utf8_lossy(&output.stdout).contains("Example"), "{arguments:?}");
+    }
+}

@@ -1,0 +1,90 @@
+//! `millrace map`: one line out for each line in, in the three forms of the contract.
+
+use std::io::Write as _;
+use std::process::Stdio;
+
+use serde_json::{Value, json};
+
+use crate::server::millrace;
+
+fn map(arguments: &[&str], input: &str) -> (Option<i32>, Vec<Value>) {
+    let mut child = millrace()
+        .arg("map")
+        .args(arguments)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("it starts");
+    child.stdin.take().expect("input").write_all(input.as_bytes()).expect("written");
+    let output = child.wait_with_output().expect("it ends");
+    let lines = String::from_utf8(output.stdout).expect("text");
+    let lines = lines.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect();
+    (output.status.code(), lines)
+}
+
+#[test]
+fn each_line_gives_requests_or_a_reason() {
+    let folder = tempfile::tempdir().unwrap();
+    let settings = folder.path().join("settings.json");
+    std::fs::write(&settings, r#"{"token":"T1","region":"eu"}"#).unwrap();
+    let input = concat!(
+        r#"{"type":"track","userId":"u1","anonymousId":"a1","messageId":"m-1","event":"Signed up","timestamp":"2026-11-20T10:00:00.000Z","properties":{"plan":"pro"}}"#,
+        "\n",
+        r#"{"type":"identify","userId":"u1","anonymousId":"a1","messageId":"m-2","traits":{"email":"a@shop.example"}}"#,
+        "\n",
+        r#"{"type":"alias","userId":"u1","previousId":"u2","messageId":"m-3"}"#,
+        "\n",
+        r#"{"type":"track","event":"Nobody did this"}"#,
+        "\n",
+        "not json\n",
+        r#"{"type":"identify","userId":"u1","messageId":"m-4"}"#,
+        "\n",
+    );
+    let settings = settings.to_str().unwrap();
+    let arguments =
+        ["--blueprint", "default", "--settings", settings, "--now", "2026-11-22T12:00:00Z"];
+    let (code, lines) = map(&arguments, input);
+    assert_eq!(code, Some(0));
+    assert_eq!(lines.len(), 6, "{lines:#?}");
+
+    let track = &lines[0]["requests"][0];
+    assert_eq!(track["method"], "POST");
+    assert_eq!(track["url"], "https://api-eu.mixpanel.com/import");
+    assert_eq!(track["params"], json!({"strict": "1"}));
+    assert_eq!(track["headers"]["Authorization"], "Basic VDE6");
+    let event = &track["body"][0];
+    assert_eq!(event["event"], "Signed up");
+    assert_eq!(event["properties"]["distinct_id"], "u1");
+    assert_eq!(event["properties"]["$device_id"], "a1");
+    assert_eq!(event["properties"]["$user_id"], "u1");
+    assert_eq!(event["properties"]["time"], 1_795_168_800_000_u64);
+    assert_eq!(event["properties"]["$insert_id"], "m-1");
+    assert_eq!(event["properties"]["plan"], "pro");
+
+    let identify = lines[1]["requests"].as_array().unwrap();
+    assert_eq!(identify.len(), 2, "a link event, then the profile: {identify:#?}");
+    assert_eq!(identify[0]["body"][0]["event"], "Identity Linked");
+    assert_eq!(identify[1]["url"], "https://api-eu.mixpanel.com/engage");
+    assert_eq!(identify[1]["body"][0]["$token"], "T1");
+    assert_eq!(identify[1]["body"][0]["$set"]["$email"], "a@shop.example");
+
+    assert_eq!(lines[2]["error"]["code"], "MR2001", "{}", lines[2]);
+    assert_eq!(lines[3]["error"]["code"], "MR1104", "{}", lines[3]);
+    assert_eq!(lines[4]["error"]["code"], "MR1005", "{}", lines[4]);
+    assert_eq!(lines[5]["filtered"]["reason"], "no_rule", "{}", lines[5]);
+}
+
+#[test]
+fn explain_names_the_rule() {
+    let input = r#"{"type":"track","userId":"u1","event":"Signed up"}"#;
+    let (code, lines) = map(&["--blueprint", "default", "--explain"], input);
+    assert_eq!(code, Some(0));
+    assert!(lines[0].get("explain").is_some_and(|explain| !explain.is_null()), "{}", lines[0]);
+}
+
+#[test]
+fn an_unknown_blueprint_is_a_usage_error() {
+    let (code, lines) = map(&["--blueprint", "defualt"], "");
+    assert_eq!((code, lines.len()), (Some(64), 0));
+}

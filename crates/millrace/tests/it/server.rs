@@ -1,0 +1,152 @@
+//! A running `millrace serve --dev`: the real binary in a process of its own.
+
+use std::io::{BufRead as _, BufReader};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+
+use crate::http;
+
+/// The write key of `serve --dev`.
+pub(crate) const WRITE_KEY: &str = "dev-write-key";
+/// The admin token of `serve --dev`.
+pub(crate) const ADMIN_TOKEN: &str = "dev-admin-token";
+
+/// The process; killed when dropped.
+#[derive(Debug)]
+pub(crate) struct DevServer {
+    child: Child,
+    collector: String,
+    twin: String,
+    _folder: Option<tempfile::TempDir>,
+}
+
+/// The binary under test.
+pub(crate) fn millrace() -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_millrace"));
+    command.env_remove("MILLRACE_LOG").env("NO_COLOR", "1");
+    command
+}
+
+impl DevServer {
+    /// Starts with an empty folder that goes away with the server.
+    pub(crate) fn start() -> DevServer {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let mut server = DevServer::start_in(folder.path());
+        server._folder = Some(folder);
+        server
+    }
+
+    /// Starts over a folder that stays.
+    pub(crate) fn start_in(data: &Path) -> DevServer {
+        let mut child = millrace()
+            .args(["serve", "--dev", "--listen", "127.0.0.1:0", "--twin-listen", "127.0.0.1:0"])
+            .arg("--data")
+            .arg(data)
+            .stdout(Stdio::piped())
+            .stdin(Stdio::null())
+            .spawn()
+            .expect("millrace starts");
+        let stdout = child.stdout.take().expect("standard output");
+        let mut server =
+            DevServer { child, collector: String::new(), twin: String::new(), _folder: None };
+        let mut lines = BufReader::new(stdout).lines();
+        while let Some(Ok(line)) = lines.next() {
+            let mut words = line.split_whitespace();
+            match (words.next(), words.next()) {
+                (Some("collector"), Some(url)) => url.clone_into(&mut server.collector),
+                (Some("twin"), Some(url)) => url.clone_into(&mut server.twin),
+                (Some("ready"), _) => return server,
+                _ => {}
+            }
+        }
+        panic!("millrace ended before it was ready");
+    }
+
+    /// The base address of the collector and the management API, such as `http://127.0.0.1:1234`.
+    pub(crate) fn collector_url(&self) -> &str {
+        &self.collector
+    }
+
+    /// The base address of the twin.
+    pub(crate) fn twin_url(&self) -> &str {
+        &self.twin
+    }
+
+    /// The write key of the pipeline `dev`.
+    pub(crate) fn write_key(&self) -> &'static str {
+        WRITE_KEY
+    }
+
+    /// Kills the process as `kill -9` does.
+    pub(crate) fn kill(mut self) {
+        self.child.kill().expect("the process can be killed");
+        self.child.wait().expect("the process ends");
+    }
+
+    /// Asks the process to stop (SIGTERM) and gives its exit code.
+    pub(crate) fn terminate(mut self) -> Option<i32> {
+        let pid = self.child.id().to_string();
+        Command::new("kill").args(["-TERM", &pid]).status().expect("kill runs");
+        self.child.wait().expect("the process ends").code()
+    }
+
+    /// The sums of the one integration of `serve --dev`. They add up, whenever one looks.
+    pub(crate) fn ledger(&self) -> Value {
+        let url = format!("{}/api/v1/ledger", self.collector);
+        let ledger = http::get_json(&url, Some(ADMIN_TOKEN));
+        assert_eq!(ledger.pointer("/ledger/0/unaccounted"), Some(&Value::from(0)), "{ledger:#}");
+        ledger.pointer("/ledger/0/sums").cloned().expect("an integration in the ledger")
+    }
+
+    /// Waits until this many items were received and none is open; gives the ledger.
+    pub(crate) fn drain(&self, received: u64) -> Value {
+        let give_up = Instant::now() + Duration::from_secs(180);
+        loop {
+            let ledger = self.ledger();
+            if tally(&ledger, "received") >= received && tally(&ledger, "pending") == 0 {
+                return ledger;
+            }
+            assert!(Instant::now() < give_up, "not drained: {ledger:#}");
+            // Polling another process: there is nothing here to wait on.
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    }
+
+    /// A view of the twin.
+    pub(crate) fn twin_get(&self, path: &str) -> Value {
+        http::get_json(&format!("{}{path}", self.twin), None)
+    }
+}
+
+impl Drop for DevServer {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// The events of one column of a ledger.
+pub(crate) fn tally(ledger: &Value, column: &str) -> u64 {
+    ledger.pointer(&format!("/{column}/events")).and_then(Value::as_u64).expect("a column")
+}
+
+/// The folder with recorded requests and benchmark events; see `docs/testing.md`.
+pub(crate) fn shared_folder() -> Option<PathBuf> {
+    let folder = std::env::var_os("MILLRACE_SHARED").map_or_else(
+        || Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared"),
+        PathBuf::from,
+    );
+    if folder.is_dir() {
+        return Some(folder);
+    }
+    assert!(
+        std::env::var("CI").as_deref() != Ok("true"),
+        "{} is missing, and CI=true",
+        folder.display()
+    );
+    println!("passing without a look: {} is missing", folder.display());
+    None
+}
