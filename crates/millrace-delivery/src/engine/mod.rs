@@ -113,6 +113,28 @@ pub struct EngineParts {
     pub entropy: Arc<dyn Entropy>,
 }
 
+impl EngineParts {
+    /// Parts with a journal as source and sink.
+    ///
+    /// # Errors
+    /// When the journal does not know the integration.
+    pub fn on_journal(
+        journal: Journal,
+        integration: &IntegrationId,
+        mapping: Arc<dyn MapEvents>,
+        transport: Arc<dyn Transport>,
+        clock: Arc<dyn Clock>,
+        entropy: Arc<dyn Entropy>,
+    ) -> Result<EngineParts, StartError> {
+        let Some(reader) = journal.reader(integration) else {
+            return Err(StartError::UnknownIntegration(integration.clone()));
+        };
+        let integration = integration.clone();
+        let sink = Arc::new(seams::JournalSink { journal, integration });
+        Ok(EngineParts { source: Box::new(reader), sink, mapping, transport, clock, entropy })
+    }
+}
+
 /// The engine of an integration.
 #[derive(Debug)]
 pub struct Engine;
@@ -130,18 +152,9 @@ impl Engine {
         clock: Arc<dyn Clock>,
         entropy: Arc<dyn Entropy>,
     ) -> Result<EngineHandle, StartError> {
-        let Some(reader) = journal.reader(&options.id) else {
-            return Err(StartError::UnknownIntegration(options.id));
-        };
-        let integration = options.id.clone();
-        let parts = EngineParts {
-            source: Box::new(reader),
-            sink: Arc::new(seams::JournalSink { journal, integration }),
-            mapping: Arc::new(plan),
-            transport,
-            clock,
-            entropy,
-        };
+        let mapping = Arc::new(plan);
+        let parts =
+            EngineParts::on_journal(journal, &options.id, mapping, transport, clock, entropy)?;
         Ok(Engine::start_with(options, parts))
     }
 

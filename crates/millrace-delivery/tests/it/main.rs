@@ -7,5 +7,7 @@
 )]
 
 mod engine;
+mod engine_on_journal;
+mod far_end;
 mod http;
 mod world;
