@@ -115,7 +115,40 @@ pub(crate) fn open(
             }
         }
     };
-    if json.len() > limits::BODY_BYTES { Err(BodyError::TooLarge) } else { Ok(json) }
+    if json.len() > limits::BODY_BYTES { Err(BodyError::TooLarge) } else { Ok(joined(json)) }
+}
+
+/// Puts characters beyond U+FFFF together that arrive as two surrogates of three bytes each:
+/// mixpanel-browser encodes its text so before base64 (sdk-wire-formats.md 7).
+fn joined(json: Vec<u8>) -> Vec<u8> {
+    if std::str::from_utf8(&json).is_ok() {
+        return json;
+    }
+    let mut out = Vec::with_capacity(json.len());
+    let mut rest = json.as_slice();
+    while let [first, after @ ..] = rest {
+        if let [
+            0xed,
+            h1 @ 0xa0..=0xaf,
+            h2 @ 0x80..=0xbf,
+            0xed,
+            l1 @ 0xb0..=0xbf,
+            l2 @ 0x80..=0xbf,
+            tail @ ..,
+        ] = rest
+        {
+            let half =
+                |first: u8, second: u8| (u32::from(first & 0x0f) << 6) | u32::from(second & 0x3f);
+            let scalar = 0x1_0000 + ((half(*h1, *h2) << 10) | half(*l1, *l2));
+            let character = char::from_u32(scalar).unwrap_or(char::REPLACEMENT_CHARACTER);
+            out.extend_from_slice(character.encode_utf8(&mut [0; 4]).as_bytes());
+            rest = tail;
+        } else {
+            out.push(*first);
+            rest = after;
+        }
+    }
+    out
 }
 
 fn inflate(body: &[u8]) -> Result<Vec<u8>, BodyError> {
@@ -197,6 +230,13 @@ mod tests {
         ] {
             assert_eq!(open(&mut Params::default(), gzip, body.to_vec()), Err(error), "{body:?}");
         }
+    }
+
+    #[test]
+    fn surrogates_of_three_bytes_are_joined() {
+        assert_eq!(joined(b"a\xed\xa0\xbd\xed\xb0\x8eb".to_vec()), "a\u{1f40e}b".as_bytes());
+        assert_eq!(joined(b"\xed\xa0\xbd!".to_vec()), b"\xed\xa0\xbd!");
+        assert_eq!(joined("\u{1f40e}".into()), "\u{1f40e}".as_bytes());
     }
 
     proptest! {

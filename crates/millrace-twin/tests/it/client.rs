@@ -76,7 +76,12 @@ impl Client {
     }
 
     pub(crate) fn open(options: TwinOptions) -> Result<Client, TwinError> {
-        let clock = Arc::new(ManualClock::at(UnixMillis(NOW)));
+        Client::open_at(options, NOW)
+    }
+
+    /// A twin whose clock shows this moment.
+    pub(crate) fn open_at(options: TwinOptions, now: i64) -> Result<Client, TwinError> {
+        let clock = Arc::new(ManualClock::at(UnixMillis(now)));
         let entropy = Arc::new(SeededEntropy::new(1));
         let twin = Twin::open(options, clock, entropy)?;
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();

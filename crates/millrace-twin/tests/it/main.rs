@@ -3,6 +3,7 @@
 #![expect(
     clippy::indexing_slicing,
     clippy::panic,
+    clippy::print_stdout,
     clippy::unwrap_used,
     reason = "in the functions that tests share a failure is a panic too"
 )]
@@ -10,10 +11,12 @@
 mod arrival;
 mod bodies;
 mod client;
+mod crash;
 mod exports;
 mod identity;
 mod persistence;
 mod profiles;
+mod recordings;
 mod replies;
 mod served;
 mod validation;
