@@ -16,7 +16,7 @@ use millrace_log::{LogError, LogStore};
 use millrace_model::code::Code;
 use millrace_model::disposition::{Disposition, FilterReason};
 use millrace_model::event::{Batch, Duplicate, Item};
-use millrace_model::id::{IntegrationId, PipelineId, Position, Seq};
+use millrace_model::id::{PipelineId, Position, Seq};
 use millrace_model::intake::{AdmitError, Admitted};
 use millrace_model::ledger::{LedgerSums, Tally};
 use millrace_model::record::{decode_batch, encode_batch};
@@ -150,11 +150,6 @@ impl<L: LogStore> JournalCore<L> {
             group: Vec::new(),
             asides: Vec::new(),
         }
-    }
-
-    /// The place of an integration among the tracks.
-    pub(super) fn track(&self, integration: &IntegrationId) -> Option<usize> {
-        self.tracks.iter().position(|track| track.integration == *integration)
     }
 
     /// What keeps batches out at the moment.
@@ -389,8 +384,9 @@ impl<L: LogStore> JournalCore<L> {
         let before = millrace_model::time::UnixMillis(
             self.clock.now().0.saturating_sub(millis(self.retention())),
         );
-        for track in &mut self.tracks {
-            track.book.fold(before.minute());
+        let books = self.tracks.iter_mut().map(|track| &mut track.book);
+        for book in books.chain(self.unrouted.values_mut()) {
+            book.fold(before.minute());
         }
         let (tracks, pipelines, unrouted) = (&self.tracks, &self.pipelines, &self.unrouted);
         let appended = self.log.append_with(KIND_CHECKPOINT, &mut |out| {

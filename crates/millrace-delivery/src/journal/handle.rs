@@ -253,3 +253,29 @@ impl Intake for Journal {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_queue_is_bounded_by_bytes_and_always_takes_one() {
+        let (commands, _queue) = channel();
+        let (_committed, seen) = watch::channel(Seq(1));
+        let journal = Journal {
+            commands,
+            shared: Arc::new(Shared::new()),
+            committed: seen,
+            integrations: Arc::from([]),
+            queue_bytes: 1000,
+        };
+        assert_eq!(journal.reserve(5000), Ok(()), "one is always let in");
+        assert!(matches!(journal.reserve(1), Err(AdmitError::Overloaded { .. })));
+        assert!(matches!(journal.ready(), Err(AdmitError::Overloaded { .. })));
+        journal.shared.queued.fetch_sub(5000, Ordering::AcqRel);
+        assert_eq!(journal.reserve(600), Ok(()));
+        assert!(matches!(journal.reserve(600), Err(AdmitError::Overloaded { .. })));
+        assert_eq!(journal.reserve(400), Ok(()));
+        assert_eq!(journal.ready(), Ok(()));
+    }
+}

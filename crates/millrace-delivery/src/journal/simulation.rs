@@ -1,1 +1,541 @@
+//! The journal against an oracle that only remembers what was acknowledged, on a disk that loses,
+//! tears and fails. The law: every acknowledged item is in the ledger once; what is open after a
+//! restart is what was acknowledged and not closed by a commit; ids are known across crashes; and
+//! the ledger equals a recount of the log.
 
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use millrace_log::{LogOptions, LogStore, SegmentLog};
+use millrace_model::code::Code;
+use millrace_model::disposition::Disposition;
+use millrace_model::entropy::SeededEntropy;
+use millrace_model::event::{
+    Batch, DedupeKey, Event, EventKind, Facts, Item, SetAside, TimeSource,
+};
+use millrace_model::id::{PipelineId, Position, Seq};
+use millrace_model::intake::AdmitError;
+use millrace_model::record::decode_batch;
+use millrace_model::time::{Clock, ManualClock, UnixMillis};
+use millrace_testkit::sim_disk::{Fault, SimDisk};
+use proptest::prelude::*;
+
+use super::core::{JournalCore, KIND_BATCH};
+use super::options::JournalOptions;
+use super::types::{Closed, JournalError};
+
+type Core = JournalCore<SegmentLog<SimDisk>>;
+
+const PIPELINES: [&str; 3] = ["web", "app", "lonely"];
+const INTEGRATIONS: [(&str, &str); 3] = [("one", "web"), ("two", "web"), ("three", "app")];
+
+#[derive(Clone, Debug)]
+enum Action {
+    Admit { pipeline: usize, ids: Vec<u32>, aside: bool },
+    Close { track: usize, skip: usize, count: usize, state: u8, again: bool },
+    Sending { track: usize, skip: usize, count: usize },
+    Commit,
+    Reopen,
+    Crash,
+    Fail { fault: Fault, after: u32, crash: bool },
+    Fill { room: u64 },
+    MakeRoom,
+    Wait { hours: u64 },
+}
+
+fn action() -> impl Strategy<Value = Action> {
+    let fault = prop_oneof![Just(Fault::Write), Just(Fault::Sync), Just(Fault::SyncDir)];
+    let ids = proptest::collection::vec(0..60_u32, 0..7);
+    prop_oneof![
+        8 => (0..3_usize, ids, any::<bool>())
+            .prop_map(|(pipeline, ids, aside)| Action::Admit { pipeline, ids, aside }),
+        6 => (0..3_usize, 0..8_usize, 0..20_usize, 0..6_u8, any::<bool>()).prop_map(
+            |(track, skip, count, state, again)| Action::Close { track, skip, count, state, again }
+        ),
+        3 => (0..3_usize, 0..8_usize, 0..20_usize)
+            .prop_map(|(track, skip, count)| Action::Sending { track, skip, count }),
+        6 => Just(Action::Commit),
+        1 => Just(Action::Reopen),
+        2 => Just(Action::Crash),
+        1 => (fault, 0..3_u32, any::<bool>())
+            .prop_map(|(fault, after, crash)| Action::Fail { fault, after, crash }),
+        1 => (0..3000_u64).prop_map(|room| Action::Fill { room }),
+        1 => Just(Action::MakeRoom),
+        1 => (1..100_u64).prop_map(|hours| Action::Wait { hours }),
+    ]
+}
+
+/// What the oracle knows of one integration.
+#[derive(Default)]
+struct Expected {
+    open: BTreeSet<Position>,
+    sent: BTreeSet<Position>,
+    ended: BTreeMap<Disposition, u64>,
+    /// What waits for a commit.
+    closing: BTreeMap<Position, Disposition>,
+    sending: BTreeSet<Position>,
+}
+
+struct World {
+    disk: SimDisk,
+    clock: Arc<ManualClock>,
+    core: Option<Core>,
+    tracks: Vec<Expected>,
+    /// Items that were acknowledged, by pipeline: all, duplicates, put aside.
+    counted: BTreeMap<usize, [u64; 3]>,
+    /// When an id of a pipeline was first accepted.
+    known: BTreeMap<(usize, u32), i64>,
+    /// The batches of the open group.
+    group: Vec<(Seq, usize, Batch)>,
+}
+
+fn event(pipeline: usize, id: u32) -> Item {
+    let name: PipelineId = PIPELINES[pipeline].parse().unwrap();
+    let message_id = format!("message-{id}");
+    Item::Event(Event {
+        kind: EventKind::Track,
+        dedupe_key: DedupeKey::new(&name, &message_id),
+        facts: Facts {
+            message_id,
+            time: UnixMillis(0),
+            time_source: TimeSource::Client,
+            client_ip: None,
+        },
+        body_hash: u64::from(id),
+        body: Bytes::from(vec![b'x'; 20 + id as usize * 3]),
+    })
+}
+
+impl World {
+    fn new(seed: u64) -> World {
+        let mut world = World {
+            disk: SimDisk::new(seed),
+            clock: Arc::new(ManualClock::at(UnixMillis(1_700_000_000_000))),
+            core: None,
+            tracks: INTEGRATIONS.iter().map(|_| Expected::default()).collect(),
+            counted: BTreeMap::new(),
+            known: BTreeMap::new(),
+            group: Vec::new(),
+        };
+        world.core = Some(world.open(&INTEGRATIONS, &[]).unwrap());
+        world
+    }
+
+    fn open(&self, wanted: &[(&str, &str)], forget: &[&str]) -> Result<Core, JournalError> {
+        let log_options = LogOptions {
+            segment_bytes: 3000,
+            cache_bytes: 1000,
+            entropy: Arc::new(SeededEntropy::new(3)),
+            ..LogOptions::default()
+        };
+        let options = JournalOptions {
+            checkpoint_bytes: 2000,
+            reserve_bytes: 1000,
+            integrations: wanted
+                .iter()
+                .map(|(name, pipeline)| (name.parse().unwrap(), pipeline.parse().unwrap()))
+                .collect(),
+            forget: forget.iter().map(|name| name.parse().unwrap()).collect(),
+            ..JournalOptions::default()
+        };
+        let clock: Arc<dyn Clock> = self.clock.clone();
+        let (log, _) = SegmentLog::open(self.disk.handle(), log_options, Arc::clone(&clock))?;
+        JournalCore::open(log, options, clock)
+    }
+
+    fn core(&mut self) -> &mut Core {
+        self.core.as_mut().unwrap()
+    }
+
+    fn admit(&mut self, pipeline: usize, ids: &[u32], aside: bool) {
+        let mut items: Vec<Item> = ids.iter().map(|id| event(pipeline, *id)).collect();
+        if aside {
+            items.insert(
+                items.len() / 2,
+                Item::SetAside(SetAside {
+                    code: Code::NotAnObject,
+                    reason: "not an object".to_owned(),
+                    body: Bytes::from_static(b"[1]"),
+                    full_length: 3,
+                }),
+            );
+        }
+        let received_at = self.clock.now();
+        let batch = Batch { pipeline: PIPELINES[pipeline].parse().unwrap(), received_at, items };
+        let admitted = self.core().admit(batch.clone()).unwrap();
+        assert_eq!(
+            admitted.events + admitted.duplicates + admitted.set_aside,
+            u32::try_from(batch.items.len()).unwrap()
+        );
+        self.group.push((admitted.seq, pipeline, batch));
+    }
+
+    /// Takes a durable batch into the oracle.
+    fn acknowledge(&mut self, seq: Seq, pipeline: usize, batch: &Batch) {
+        let at = batch.received_at.0 / 1000;
+        for (item, index) in batch.items.iter().zip(0_u32..) {
+            let [all, duplicates, asides] = self.counted.entry(pipeline).or_default();
+            *all += 1;
+            let Item::Event(event) = item else {
+                *asides += 1;
+                continue;
+            };
+            let id = u32::try_from(event.body_hash).unwrap();
+            let first = self.known.get(&(pipeline, id)).copied();
+            if first.is_some_and(|first| at - first <= 24 * 3600) {
+                *duplicates += 1;
+                continue;
+            }
+            self.known.insert((pipeline, id), at);
+            for (track, (_, name)) in self.tracks.iter_mut().zip(INTEGRATIONS) {
+                if name == PIPELINES[pipeline] {
+                    track.open.insert(Position { seq, index });
+                }
+            }
+        }
+    }
+
+    /// Takes durable closes and sendings into the oracle.
+    fn settle(&mut self) {
+        for track in &mut self.tracks {
+            for position in std::mem::take(&mut track.sending) {
+                if track.open.contains(&position) {
+                    track.sent.insert(position);
+                }
+            }
+            for (position, state) in std::mem::take(&mut track.closing) {
+                if track.open.remove(&position) {
+                    *track.ended.entry(state).or_default() += 1;
+                }
+                track.sent.remove(&position);
+            }
+        }
+    }
+
+    /// Commits; true when poisoned.
+    fn commit(&mut self) -> bool {
+        let result = self.core().commit();
+        let group = std::mem::take(&mut self.group);
+        match result {
+            Ok(()) => {
+                for (seq, pipeline, batch) in group {
+                    self.acknowledge(seq, pipeline, &batch);
+                }
+                self.settle();
+                false
+            }
+            Err(AdmitError::DiskFull { .. }) => {
+                if !self.core().has_progress() {
+                    self.settle();
+                }
+                false
+            }
+            Err(AdmitError::Poisoned) => {
+                self.group = group;
+                true
+            }
+            Err(error) => panic!("{error}"),
+        }
+    }
+
+    fn pick(&self, track: usize, skip: usize, count: usize) -> Vec<Position> {
+        self.tracks[track].open.iter().skip(skip).take(count).copied().collect()
+    }
+
+    fn close(&mut self, track: usize, skip: usize, count: usize, state: u8, again: bool) {
+        let state = [
+            Disposition::Delivered,
+            Disposition::Delivered,
+            Disposition::Delivered,
+            Disposition::Filtered,
+            Disposition::Rejected,
+            Disposition::SetAside,
+        ][usize::from(state)];
+        let code = (state != Disposition::Delivered).then_some("why".into());
+        let mut positions = self.pick(track, skip, count);
+        positions.retain(|position| !self.tracks[track].closing.contains_key(position));
+        for position in &positions {
+            self.tracks[track].closing.insert(*position, state);
+        }
+        if again {
+            // What is not open any more, or never was, changes nothing.
+            positions.push(Position { seq: Seq(1), index: 0 });
+            positions.push(Position { seq: Seq(u64::MAX), index: 7 });
+        }
+        let closed = positions.into_iter().map(|position| Closed {
+            position,
+            state,
+            code: code.clone(),
+            detail: None,
+            rows: 1,
+            resent: false,
+        });
+        let closed = closed.collect();
+        self.core().close(track, closed);
+    }
+
+    /// Opens again. After a failed commit its records may be there or not: what the log holds
+    /// decides, but only in the order in which they were written.
+    fn reopen(&mut self, doubtful: bool) {
+        self.core = None;
+        // A start that finds no room for its checkpoint is fine; one that fails is not.
+        self.core = Some(self.open(&INTEGRATIONS, &[]).unwrap());
+        let group = std::mem::take(&mut self.group);
+        if !doubtful {
+            for track in &mut self.tracks {
+                track.closing.clear();
+                track.sending.clear();
+            }
+            return;
+        }
+        for (seq, pipeline, batch) in group {
+            let entries = self.core().log.read(seq, 0).unwrap();
+            let there = entries.first().filter(|entry| entry.kind == KIND_BATCH);
+            let stored = there.map(|entry| decode_batch(entry.payload.clone()).unwrap());
+            if stored.is_some_and(|stored| stored.items.len() == batch.items.len()) {
+                self.acknowledge(seq, pipeline, &batch);
+            }
+        }
+        for at in 0..self.tracks.len() {
+            let (open, sent) = self.actually_open(at);
+            let track = &mut self.tracks[at];
+            track.closing.retain(|position, _| !open.contains(position));
+            track.sending.retain(|position| sent.contains(position));
+        }
+        self.settle();
+    }
+
+    fn actually_open(&mut self, track: usize) -> (BTreeSet<Position>, BTreeSet<Position>) {
+        let (mut open, mut sent, mut from) = (BTreeSet::new(), BTreeSet::new(), Seq(0));
+        loop {
+            let (batches, next) = self.core().read_open(track, from, 700).unwrap();
+            if batches.is_empty() {
+                return (open, sent);
+            }
+            from = next;
+            for raw in batches {
+                let batch = decode_batch(raw.payload).unwrap();
+                let all = || {
+                    let items = batch.items.iter().zip(0_u32..);
+                    items
+                        .filter(|(item, _)| matches!(item, Item::Event(_)))
+                        .map(|(_, i)| i)
+                        .collect()
+                };
+                let at = |index| Position { seq: raw.seq, index };
+                open.extend(raw.open.unwrap_or_else(all).into_iter().map(at));
+                sent.extend(raw.perhaps_sent.into_iter().map(at));
+            }
+        }
+    }
+
+    /// The law.
+    fn check(&mut self) {
+        for at in 0..self.tracks.len() {
+            let (open, sent) = self.actually_open(at);
+            let (name, pipeline) = INTEGRATIONS[at];
+            assert_eq!(open, self.tracks[at].open, "open events of {name}");
+            assert_eq!(sent, self.tracks[at].sent, "events of {name} that are perhaps sent");
+            let number = PIPELINES.iter().position(|known| *known == pipeline).unwrap();
+            let [all, duplicates, asides] = self.counted.get(&number).copied().unwrap_or_default();
+            let core = self.core.as_ref().unwrap();
+            let sums = core.ledger(&core.tracks[at]);
+            let ended = |state| self.tracks[at].ended.get(&state).copied().unwrap_or_default();
+            assert_eq!(sums.unaccounted(), 0);
+            assert_eq!(sums.received.events, all);
+            assert_eq!(sums.duplicates.events, duplicates);
+            assert_eq!(sums.set_aside.events, asides + ended(Disposition::SetAside));
+            assert_eq!(sums.delivered.events, ended(Disposition::Delivered));
+            assert_eq!(sums.filtered.events, ended(Disposition::Filtered));
+            assert_eq!(sums.rejected.events, ended(Disposition::Rejected));
+            assert_eq!(sums.pending.events, open.len() as u64);
+        }
+        let [all, ..] = self.counted.get(&2).copied().unwrap_or_default();
+        let lonely = self.core().unrouted.get(&PIPELINES[2].parse().unwrap()).cloned();
+        let sums = lonely.unwrap_or_default().sums().clone();
+        assert_eq!((sums.received.events, sums.unaccounted()), (all, 0));
+        let verified = self.core().verify().unwrap();
+        assert_eq!(verified.differences, Vec::<String>::new());
+    }
+
+    fn step(&mut self, action: &Action) {
+        match action {
+            Action::Admit { pipeline, ids, aside } => self.admit(*pipeline, ids, *aside),
+            Action::Close { track, skip, count, state, again } => {
+                self.close(*track, *skip, *count, *state, *again);
+            }
+            Action::Sending { track, skip, count } => {
+                let events = self.pick(*track, *skip, *count);
+                self.core().sending(*track, &events);
+                self.tracks[*track].sending.extend(events);
+            }
+            Action::Commit => {
+                assert!(!self.commit());
+                self.check();
+            }
+            Action::Reopen => {
+                self.reopen(false);
+                self.check();
+            }
+            Action::Crash => {
+                self.disk.crash();
+                self.reopen(false);
+                self.check();
+            }
+            Action::Fail { fault, after, crash } => {
+                self.disk.fail(*fault, *after);
+                let mut poisoned = false;
+                for id in 0..3 {
+                    if !poisoned {
+                        self.admit(0, &[100 + id], true);
+                        poisoned = self.commit();
+                    }
+                }
+                self.disk.clear_faults();
+                if *crash {
+                    self.disk.crash();
+                }
+                self.reopen(poisoned);
+                self.check();
+            }
+            Action::Fill { room } => self.disk.set_capacity(self.disk.used_bytes() + room),
+            Action::MakeRoom => self.disk.set_capacity(u64::MAX),
+            Action::Wait { hours } => self.clock.advance(Duration::from_secs(hours * 3600)),
+        }
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig {
+        cases: 300, failure_persistence: None, ..ProptestConfig::default()
+    })]
+
+    #[test]
+    fn the_ledger_adds_up_whatever_the_disk_does(
+        seed in any::<u64>(),
+        actions in proptest::collection::vec(action(), 1..80),
+    ) {
+        let mut world = World::new(seed);
+        for action in &actions {
+            world.step(action);
+        }
+        world.disk.set_capacity(u64::MAX);
+        world.disk.crash();
+        world.reopen(false);
+        world.check();
+    }
+}
+
+#[test]
+fn a_repeated_event_is_a_duplicate_within_a_group_and_after_a_crash() {
+    let mut world = World::new(1);
+    world.admit(0, &[1, 1, 2], false);
+    world.admit(0, &[2, 3], false);
+    assert!(!world.commit());
+    world.disk.crash();
+    world.reopen(false);
+    world.admit(0, &[3, 4], false);
+    assert!(!world.commit());
+    world.check();
+    assert_eq!(world.counted[&0], [7, 3, 0]);
+}
+
+#[test]
+fn a_refused_batch_may_come_again() {
+    let mut world = World::new(1);
+    world.disk.set_capacity(world.disk.used_bytes() + 10);
+    world.admit(0, &[1, 2], false);
+    assert!(matches!(world.core().commit(), Err(AdmitError::DiskFull { .. })));
+    world.group.clear();
+    world.disk.set_capacity(u64::MAX);
+    world.admit(0, &[1, 2], false);
+    assert!(!world.commit());
+    world.check();
+    assert_eq!(world.tracks[0].open.len(), 2);
+}
+
+#[test]
+fn closes_are_committed_when_there_is_no_room_for_batches() {
+    let mut world = World::new(1);
+    world.admit(0, &[1, 2], false);
+    assert!(!world.commit());
+    world.disk.set_capacity(world.disk.used_bytes() + 100);
+    assert!(matches!(world.core().check_room(), Err(AdmitError::DiskFull { .. })));
+    world.close(0, 0, 2, 0, false);
+    world.admit(0, &[50, 51], false);
+    assert!(!world.commit());
+    assert!(!world.core().has_progress());
+    world.check();
+    assert_eq!(world.tracks[0].open.len(), 0);
+}
+
+#[test]
+fn old_segments_are_dropped_when_all_is_closed_and_not_before() {
+    let mut world = World::new(1);
+    for id in 0..60 {
+        world.admit(0, &[id], false);
+        assert!(!world.commit());
+    }
+    world.clock.advance(Duration::from_secs(8 * 24 * 3600));
+    let roll = |world: &mut World| {
+        for id in 0..40 {
+            world.admit(2, &[id], false);
+            assert!(!world.commit());
+        }
+    };
+    roll(&mut world);
+    assert_eq!(world.core().log.first(), Seq(1), "open events are kept whatever their age");
+    for track in 0..2 {
+        world.close(track, 0, usize::MAX, 0, false);
+    }
+    assert!(!world.commit());
+    world.clock.advance(Duration::from_secs(8 * 24 * 3600));
+    roll(&mut world);
+    assert!(world.core().log.first() > Seq(60));
+    world.check();
+    world.disk.crash();
+    world.reopen(false);
+    world.check();
+}
+
+#[test]
+fn a_segment_index_that_is_gone_is_made_again() {
+    let mut world = World::new(1);
+    for id in 0..60 {
+        world.admit(0, &[id], false);
+        assert!(!world.commit());
+    }
+    for (name, _) in world.disk.files() {
+        if name.ends_with(".idx") {
+            world.disk.cut(&name, 9);
+        }
+    }
+    world.reopen(false);
+    world.check();
+    world.admit(0, &[0, 59], false);
+    assert!(!world.commit());
+    world.check();
+    assert_eq!(world.counted[&0][1], 2);
+}
+
+#[test]
+fn integrations_come_with_the_next_record_and_go_only_when_nothing_is_open() {
+    let mut world = World::new(1);
+    world.admit(1, &[1], false);
+    assert!(!world.commit());
+    world.core = None;
+    let fewer = &INTEGRATIONS[..2];
+    let error = world.open(fewer, &[]).err().unwrap();
+    assert!(matches!(error, JournalError::StillOpen { pending: 1, .. }), "{error}");
+    let core = world.open(fewer, &["three"]).unwrap();
+    assert_eq!(core.tracks.len(), 2);
+    drop(core);
+    // It comes back as a new one.
+    let core = world.open(&INTEGRATIONS, &[]).unwrap();
+    assert_eq!(core.ledger(&core.tracks[2]).received.events, 0);
+    drop(core);
+    let twice = [INTEGRATIONS[0], INTEGRATIONS[0]];
+    assert!(matches!(world.open(&twice, &[]), Err(JournalError::Twice(_))));
+}

@@ -1,7 +1,8 @@
 //! The ledger counted a second time, from the log alone and in another way.
 //!
-//! Begins with the oldest checkpoint that is kept, takes its sums and open positions, and then
-//! follows every record event by event, without runs, notes or positions. Whatever differs from
+//! Begins with the oldest checkpoint whose open batches are all kept (there is one: segments are
+//! dropped only after a checkpoint that does not need them), takes its sums and open positions, and
+//! then follows every record event by event, without runs, notes or positions. Whatever differs from
 //! the journal's own sums is a bug in one of the two.
 
 use std::collections::BTreeMap;
@@ -206,7 +207,7 @@ impl<L: LogStore> JournalCore<L> {
                     let point = point.map_err(bad)?;
                     if recount.begun {
                         recount.follow(point, &core.pipelines);
-                    } else {
+                    } else if point.tracks.iter().all(|track| track.low >= first) {
                         recount.begin(point, &core.pipelines);
                     }
                 }

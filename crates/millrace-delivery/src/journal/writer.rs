@@ -108,6 +108,15 @@ pub(super) struct Writer<L> {
     pub(super) committed: watch::Sender<Seq>,
 }
 
+impl<L> Drop for Writer<L> {
+    /// When the thread ends in any other way than by [`Writer::end`], nothing is taken any more.
+    fn drop(&mut self) {
+        if self.shared.status() != Status::Stopped {
+            self.shared.set_status(Status::Poisoned);
+        }
+    }
+}
+
 /// The answers that wait for the commit of a group.
 #[derive(Default)]
 struct Waiting {
@@ -128,9 +137,9 @@ impl<L: LogStore> Writer<L> {
             let wait = if progress_since.is_some() { PROGRESS_WAIT } else { IDLE_WAIT };
             let mut waiting = Waiting::default();
             let mut left = false;
-            let room = self.core.check_room();
             match self.commands.recv_timeout(wait) {
                 Ok(command) => {
+                    let room = self.core.check_room();
                     self.take(command, &room, &mut waiting);
                     self.take_queued(&room, &mut waiting);
                 }

@@ -10,4 +10,5 @@ mod engine;
 mod engine_on_journal;
 mod far_end;
 mod http;
+mod journal;
 mod world;
