@@ -97,7 +97,9 @@ impl Driver {
                     }
                 }
                 command = commands.recv(), if commands_open => match command {
-                    Some(Command::Pause) => self.pause(None, "paused by hand".to_owned()),
+                    Some(Command::Pause) => {
+                        let _began = self.pause(None, "paused by hand".to_owned());
+                    }
                     Some(Command::Resume) => self.resume(),
                     Some(Command::Stop { deadline, done }) => {
                         break Ending { deadline, done: Some(done) };
@@ -247,7 +249,9 @@ impl Driver {
         self.scheduler.answer(now, id, receipt);
         if let Some((code, reason)) = cause {
             self.probing.caused_by(endpoint);
-            self.pause(Some(code), reason);
+            if self.pause(Some(code), reason) {
+                self.probing.back_off(now);
+            }
         }
     }
 
@@ -274,7 +278,7 @@ impl Driver {
             Proof::Bad { code, reason } => {
                 self.probing.failed(now);
                 self.probing.caused_by(Endpoint::Import);
-                self.pause(Some(code), reason);
+                let _began = self.pause(Some(code), reason);
             }
             Proof::Unknown { code, reason } => {
                 self.probing.failed(now);
@@ -283,24 +287,23 @@ impl Driver {
         }
     }
 
-    /// Pauses, or renews the cause of a pause. One made by hand stays that.
-    fn pause(&mut self, code: Option<Code>, reason: String) {
-        let now = self.now();
-        self.scheduler.pause(now);
+    /// Pauses, or renews the cause of a pause; one made by hand stays that. True when it begins.
+    fn pause(&mut self, code: Option<Code>, reason: String) -> bool {
+        self.scheduler.pause(self.now());
         if let Some(code) = code {
             self.note_error(code, reason.clone());
         }
-        let since = match &self.state {
-            IntegrationState::Paused { code: None, .. } => return,
-            IntegrationState::Paused { since, .. } => *since,
-            IntegrationState::Running | IntegrationState::Stopped => {
-                tracing::warn!(integration = %self.integration, ?code, reason, "delivery pauses");
-                self.probing.failed(now);
-                self.clock.now()
-            }
+        let (begins, since) = match &self.state {
+            IntegrationState::Paused { code: None, .. } => return false,
+            IntegrationState::Paused { since, .. } => (false, *since),
+            IntegrationState::Running | IntegrationState::Stopped => (true, self.clock.now()),
         };
+        if begins {
+            tracing::warn!(integration = %self.integration, ?code, reason, "delivery pauses");
+        }
         self.state = IntegrationState::Paused { code, reason, since };
         self.changed = true;
+        begins
     }
 
     fn resume(&mut self) {

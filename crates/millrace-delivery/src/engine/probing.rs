@@ -45,9 +45,14 @@ impl Probing {
         self.out = false;
     }
 
-    /// A probe failed, or a pause began.
+    /// A probe failed.
     pub(super) fn failed(&mut self, now: Duration) {
         self.out = false;
+        self.back_off(now);
+    }
+
+    /// A probe failed, or a pause began: the next probe not before a while.
+    pub(super) fn back_off(&mut self, now: Duration) {
         let span = FIRST.saturating_mul(2_u32.saturating_pow(self.failures.min(10))).min(LAST);
         self.failures = self.failures.saturating_add(1);
         // Between half of the span and all of it: many integrations must not probe in step.
