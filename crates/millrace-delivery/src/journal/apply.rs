@@ -231,7 +231,7 @@ impl<L: LogStore> JournalCore<L> {
                 }
                 shown += 1;
                 let text = |text: &str| (!text.is_empty()).then(|| text.to_owned());
-                self.recent.push(Disposed {
+                self.recent.hold().push(Disposed {
                     pipeline: batch.pipeline.clone(),
                     integration: Some(integration.clone()),
                     position,

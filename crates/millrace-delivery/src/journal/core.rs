@@ -29,7 +29,7 @@ use super::index::{BatchNote, Notes, PipelineNumber, Pipelines, SegmentIndex};
 use super::options::JournalOptions;
 use super::positions::Track;
 use super::progress::{self, Section};
-use super::recent::Recent;
+use super::recent::SharedRecent;
 use super::types::{Closed, Disposed, ReadError};
 
 /// The kinds of records. Stored: never changed.
@@ -118,7 +118,7 @@ pub(super) struct JournalCore<L> {
     /// The index of the newest segment, and the segment.
     pub(super) index: SegmentIndex,
     pub(super) index_base: Seq,
-    pub(super) recent: Recent,
+    pub(super) recent: SharedRecent,
     pub(super) last_checkpoint: Seq,
     /// The bytes that were committed since.
     pub(super) since_checkpoint: u64,
@@ -143,7 +143,7 @@ impl<L: LogStore> JournalCore<L> {
             tracks: Vec::new(),
             unrouted: BTreeMap::new(),
             index: SegmentIndex::default(),
-            recent: Recent::default(),
+            recent: SharedRecent::default(),
             last_checkpoint: Seq(0),
             since_checkpoint: 0,
             poisoned: false,
@@ -307,8 +307,9 @@ impl<L: LogStore> JournalCore<L> {
             self.index.notes.push(stored.note);
         }
         self.index.keys.extend(self.dedupe.commit());
-        for aside in std::mem::take(&mut self.asides) {
-            self.recent.push(aside);
+        if !self.asides.is_empty() {
+            let mut recent = self.recent.hold();
+            self.asides.drain(..).for_each(|aside| recent.push(aside));
         }
         for section in sections {
             self.apply(section, true)?;

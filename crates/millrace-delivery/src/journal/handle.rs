@@ -16,6 +16,7 @@ use tokio::sync::{oneshot, watch};
 use super::core::{JournalCore, RETRY_OVERLOAD};
 use super::options::JournalOptions;
 use super::reader::Reader;
+use super::recent::SharedRecent;
 use super::types::{Closed, Disposed, JournalError, ReadError};
 use super::verify::Verified;
 use super::writer::{Command, Shared, Status, Writer};
@@ -29,6 +30,7 @@ pub struct Journal {
     commands: Sender<Command>,
     shared: Arc<Shared>,
     committed: watch::Receiver<Seq>,
+    recent: SharedRecent,
     integrations: Arc<[IntegrationId]>,
     queue_bytes: u64,
 }
@@ -75,10 +77,11 @@ impl Journal {
             commands,
             shared: Arc::clone(&shared),
             committed: seen,
+            recent: core.recent.clone(),
             integrations,
             queue_bytes: core.options.queue_bytes,
         };
-        let mut writer = Writer { core, shared, commands: queue, committed };
+        let writer = Writer { core, shared, commands: queue, committed };
         writer.publish();
         let thread = std::thread::Builder::new()
             .name("journal".to_owned())
@@ -187,7 +190,7 @@ impl Journal {
     /// restart empties it.
     #[must_use]
     pub fn dispositions(&self) -> Vec<Disposed> {
-        self.shared.view(|view| view.recent.clone())
+        self.recent.hold().list()
     }
 
     /// Counts the ledger a second time from the log and compares. Reads all of the log on the
@@ -266,6 +269,7 @@ mod tests {
             commands,
             shared: Arc::new(Shared::new()),
             committed: seen,
+            recent: SharedRecent::default(),
             integrations: Arc::from([]),
             queue_bytes: 1000,
         };

@@ -1,6 +1,7 @@
 //! The newest items that did not end as delivered, for display. In memory only, and bounded.
 
 use std::collections::VecDeque;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use millrace_model::disposition::Disposition;
 
@@ -14,7 +15,6 @@ const OTHERS: usize = 800;
 pub(super) struct Recent {
     filtered: VecDeque<Disposed>,
     others: VecDeque<Disposed>,
-    changed: bool,
 }
 
 impl Recent {
@@ -28,16 +28,10 @@ impl Recent {
             | Disposition::Dead
             | Disposition::Erased => (&mut self.others, OTHERS),
         };
-        self.changed = true;
         if ring.len() >= limit {
             ring.pop_front();
         }
         ring.push_back(disposed);
-    }
-
-    /// True when something came since this was asked last.
-    pub(super) fn is_changed(&mut self) -> bool {
-        std::mem::take(&mut self.changed)
     }
 
     /// All of them, oldest first.
@@ -45,5 +39,16 @@ impl Recent {
         let mut list: Vec<_> = self.filtered.iter().chain(&self.others).cloned().collect();
         list.sort_by_key(|disposed| (disposed.at, disposed.position));
         list
+    }
+}
+
+/// The list of a journal, which its thread writes and its handles read.
+#[derive(Clone, Debug, Default)]
+pub(super) struct SharedRecent(Arc<Mutex<Recent>>);
+
+impl SharedRecent {
+    /// The list, for as long as the guard lives.
+    pub(super) fn hold(&self) -> MutexGuard<'_, Recent> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -17,7 +17,7 @@ use millrace_model::ledger::LedgerSums;
 use tokio::sync::{oneshot, watch};
 
 use super::core::{JournalCore, RawOpen};
-use super::types::{Closed, Disposed, ReadError};
+use super::types::{Closed, ReadError};
 use super::verify::Verified;
 
 const GROUP_COMMANDS: usize = 4096;
@@ -63,7 +63,6 @@ pub(super) struct Shared {
 pub(super) struct View {
     pub(super) ledgers: Vec<LedgerSums>,
     pub(super) unrouted: Vec<(PipelineId, LedgerSums)>,
-    pub(super) recent: Vec<Disposed>,
 }
 
 impl Shared {
@@ -224,7 +223,7 @@ impl<L: LogStore> Writer<L> {
     }
 
     /// Copies the sums to where handles see them.
-    pub(super) fn publish(&mut self) {
+    pub(super) fn publish(&self) {
         let core = &self.core;
         let ledgers = core.tracks.iter().map(|track| core.ledger(track)).collect();
         let unrouted = core.unrouted.iter();
@@ -232,9 +231,6 @@ impl<L: LogStore> Writer<L> {
         let mut view = self.shared.view.lock().unwrap_or_else(PoisonError::into_inner);
         view.ledgers = ledgers;
         view.unrouted = unrouted;
-        if self.core.recent.is_changed() {
-            view.recent = self.core.recent.list();
-        }
     }
 
     /// Says whether batches are taken; this is how a full disk is found to have room again.
