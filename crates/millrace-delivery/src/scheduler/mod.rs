@@ -7,7 +7,7 @@
 //! - Every row taken in ends exactly once; an event closes when its last row ends, with the worst
 //!   of their states.
 //! - A row that has a final answer is never sent again.
-//! - The order rule of DESIGN 9.14 holds at every request (see [`lanes`](self)).
+//! - The order rule of DESIGN 9.14 holds at every request (see `lanes`).
 //! - No request exceeds the bounds of its endpoint; rows that cannot be repeated never share a
 //!   request with others.
 //! - Lanes that share no row never wait for each other, but for the bounds above.

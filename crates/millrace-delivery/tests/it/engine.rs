@@ -9,6 +9,7 @@ use millrace_delivery::scheduler::PerEndpoint;
 use millrace_model::code::Code;
 use millrace_model::disposition::Disposition;
 use millrace_model::entropy::SeededEntropy;
+use millrace_model::secret::Secret;
 use serde_json::json;
 
 use crate::far_end::FarEnd;
@@ -111,6 +112,53 @@ async fn an_accepted_import_proves_the_token() {
     world.memory.admit(vec![event(&[engage("u", "b")])], &[]);
     world.engine.drained().await;
     assert_eq!(world.transport.probes(), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_service_account_and_the_token_are_proven_apart() {
+    let world = World::start_with(good, |options| {
+        let secret = Secret::new("s3cret");
+        let account = options.mixpanel.clone().with_service_account("sa.1", secret, "12");
+        options.mixpanel = account.unwrap();
+    });
+    world.memory.admit(vec![event(&[import("u", "a"), engage("u", "b")])], &[]);
+    world.engine.drained().await;
+    let seen = lock(&world.transport.seen).clone();
+    let probes: Vec<_> = seen.iter().filter(|seen| seen.is_probe()).collect();
+    // sa.1:s3cret, and the token with an empty password. The import proves only the account.
+    let credentials = [Some("Basic c2EuMTpzM2NyZXQ="), Some("Basic dG9rLTMxNDE1OTI2Og==")];
+    let got: Vec<_> = probes.iter().map(|probe| probe.authorization.as_deref()).collect();
+    assert_eq!(got, credentials);
+    let engage = seen.iter().find(|seen| seen.path == "/engage").unwrap();
+    assert!(probes.iter().all(|probe| probe.at <= engage.at));
+}
+
+#[tokio::test(start_paused = true)]
+async fn without_the_journal_nothing_more_is_sent() {
+    let world = World::start(good);
+    world.memory.admit(vec![event(&[import("u", "a")])], &[]);
+    world.engine.drained().await;
+    world.memory.poison();
+    let mut status = world.engine.watch();
+    let stopped =
+        status.wait_for(|status| status.state == IntegrationState::Stopped).await.unwrap().clone();
+    assert_eq!(stopped.last_error.unwrap().code, Code::LogPoisoned);
+    world.engine.drained().await;
+    world.engine.stop(DAY).await;
+    assert_eq!(world.transport.requests().len(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_must_not_be_doubled_stays_when_its_intent_cannot_be_written() {
+    let world = World::start(good);
+    world.memory.poison();
+    let mut add = engage("u", "a");
+    add["once"] = json!(true);
+    world.memory.admit(vec![event(&[import("v", "b"), add])], &[]);
+    let mut status = world.engine.watch();
+    status.wait_for(|status| status.state == IntegrationState::Stopped).await.unwrap();
+    assert!(world.transport.requests().iter().all(|seen| seen.path == "/import"));
+    assert!(world.memory.states().is_empty());
 }
 
 #[tokio::test(start_paused = true)]

@@ -3,6 +3,7 @@
 
 use std::collections::VecDeque;
 use std::fmt;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -22,6 +23,7 @@ use millrace_model::disposition::{Disposition, FilterReason};
 use millrace_model::entropy::SeededEntropy;
 use millrace_model::event::{Batch, DedupeKey, Event, EventKind, Facts, Item, TimeSource};
 use millrace_model::id::{InsertId, Position, Seq};
+use millrace_model::intake::AdmitError;
 use millrace_model::row::{Endpoint, LaneKey, Lanes, Mapped, Row, RowRole, Rows};
 use millrace_model::secret::Secret;
 use millrace_model::time::{ManualClock, UnixMillis};
@@ -119,6 +121,7 @@ pub(crate) struct Memory {
     pub(crate) sending: Mutex<Vec<Position>>,
     pub(crate) flushes: Mutex<u32>,
     admitted: Mutex<u64>,
+    poisoned: AtomicBool,
 }
 
 impl Memory {
@@ -134,6 +137,16 @@ impl Memory {
         let perhaps_sent = perhaps_sent.to_vec();
         lock(&self.queue).push_back(OpenBatch { seq, batch, open, perhaps_sent });
         self.more.notify_one();
+    }
+
+    /// From now on nothing can be read or made durable.
+    pub(crate) fn poison(&self) {
+        self.poisoned.store(true, Ordering::SeqCst);
+        self.more.notify_one();
+    }
+
+    fn is_poisoned(&self) -> bool {
+        self.poisoned.load(Ordering::SeqCst)
     }
 
     /// The final states so far, in the order of the events.
@@ -154,6 +167,9 @@ impl EventSource for MemorySource {
                 if !batches.is_empty() {
                     return Ok::<_, ReadError>(batches);
                 }
+                if self.0.is_poisoned() {
+                    return Err(ReadError::Stopped);
+                }
                 self.0.more.notified().await;
             }
         })
@@ -173,7 +189,8 @@ impl EventSink for MemorySink {
 
     fn flush(&self) -> FlushFuture<'_> {
         *lock(&self.0.flushes) += 1;
-        Box::pin(async { Ok(()) })
+        let poisoned = self.0.is_poisoned();
+        Box::pin(async move { if poisoned { Err(AdmitError::Poisoned) } else { Ok(()) } })
     }
 
     fn is_drained(&self) -> bool {
@@ -187,6 +204,7 @@ pub(crate) struct Seen {
     pub(crate) path: String,
     pub(crate) rows: Vec<Value>,
     pub(crate) body: Bytes,
+    pub(crate) authorization: Option<String>,
     pub(crate) at: Instant,
 }
 
@@ -243,7 +261,15 @@ impl Transport for ScriptTransport {
         Box::pin(async move {
             let rows = serde_json::from_slice(&request.body).unwrap();
             let path = request.url.strip_prefix("http://127.0.0.1:1").unwrap().to_owned();
-            let seen = Seen { path, rows, body: request.body, at: Instant::now() };
+            let mut headers = request.headers.into_iter();
+            let authorization = headers.find(|(name, _)| *name == "authorization");
+            let seen = Seen {
+                path,
+                rows,
+                body: request.body,
+                authorization: authorization.map(|(_, value)| value),
+                at: Instant::now(),
+            };
             lock(&self.seen).push(seen.clone());
             let reply = (lock(&self.script))(&seen);
             tokio::time::sleep(reply.after).await;
