@@ -11,8 +11,8 @@
 //! 5. The first one that has not begins the torn tail of an unfinished commit, unless an intact
 //!    frame behind it says (by `durable`) that this place had been synced before: that is damage
 //!    to acknowledged records, and the log is not opened. Otherwise the tail is cut off.
-//! 6. What lies behind the last frame's `durable` is written once more and the file and the folder
-//!    are synced. After a failed sync the system may show bytes that never reached the disk and
+//! 6. The length and what lies behind the last frame's `durable` are written once more, and the
+//!    file and the folder are synced. After a failed sync the system may show bytes that never reached the disk and
 //!    call them clean; only writing them again makes the next sync mean something.
 //!
 //! What cannot be told apart from a torn tail is damage to the very last commit: nothing was
@@ -84,9 +84,9 @@ pub(crate) fn recover<D: Disk>(disk: &D) -> Result<Recovered<D::File>, LogError>
                 offset: scan.end,
                 bytes: last.bytes - scan.end,
             });
-            file.set_len(scan.end).map_err(io_error("truncate", &name))?;
             last.bytes = scan.end;
         }
+        file.set_len(scan.end).map_err(io_error("truncate", &name))?;
         rewrite_tail(&mut file, scan.durable, scan.end).map_err(io_error("write", &name))?;
         file.sync().map_err(io_error("sync", &name))?;
         next = scan.next;
