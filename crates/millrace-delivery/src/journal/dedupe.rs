@@ -1,6 +1,6 @@
 //! The message ids of the last hours, to tell a repeated event from a new one (DESIGN 9.5).
 //!
-//! Ids are kept in four generations. When the newest has its share of the cap or of the window, the
+//! Ids are kept in five generations. When the newest has its share of the cap or of the window, the
 //! oldest is dropped as a whole; within a generation the time of receipt decides exactly. What the
 //! open group has added can be taken back, so that a refused batch may come again.
 
@@ -11,8 +11,9 @@ use foldhash::fast::RandomState;
 use millrace_model::event::DedupeKey;
 use millrace_model::time::UnixMillis;
 
-/// More generations are dropped in smaller steps and make every look-up slower.
-const GENERATIONS: usize = 4;
+/// More generations are dropped in smaller steps and make every look-up slower. Five of 200,000 ids
+/// each, the default cap, just fit tables of 2^18 slots: four would need twice the memory.
+const GENERATIONS: usize = 5;
 
 /// What is known of the first event with an id.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -16,7 +16,7 @@ pub struct JournalOptions {
     pub retention: Duration,
     /// For how long the same message id is a duplicate, by time of receipt (DESIGN 9.5).
     pub dedupe_window: Duration,
-    /// At most this many message ids are remembered; the oldest quarter goes first.
+    /// At most this many message ids are remembered; the oldest fifth goes first.
     pub dedupe_cap: usize,
     /// At most this many bytes of batches wait to be written; above it, batches are refused as
     /// overload. One batch is always let in.

@@ -225,10 +225,10 @@ impl<L: LogStore> JournalCore<L> {
             }
             Ok(())
         })?;
-        Ok(self.compare(recount))
+        Ok(self.compare(&recount))
     }
 
-    fn compare(&self, recount: Recount) -> Verified {
+    fn compare(&self, recount: &Recount) -> Verified {
         let mut differences = Vec::new();
         for track in &self.tracks {
             let name = track.integration.as_str();

@@ -335,9 +335,8 @@ impl World {
 
     /// The law.
     fn check(&mut self) {
-        for at in 0..self.tracks.len() {
+        for (at, (name, pipeline)) in INTEGRATIONS.into_iter().enumerate() {
             let (open, sent) = self.actually_open(at);
-            let (name, pipeline) = INTEGRATIONS[at];
             assert_eq!(open, self.tracks[at].open, "open events of {name}");
             assert_eq!(sent, self.tracks[at].sent, "events of {name} that are perhaps sent");
             let number = PIPELINES.iter().position(|known| *known == pipeline).unwrap();
