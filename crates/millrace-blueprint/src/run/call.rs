@@ -22,12 +22,12 @@ impl<'a> Run<'a> {
             return Value::Nothing;
         }
         match call.function {
-            Function::Number => self.to_number(value),
-            Function::Text => self.to_text(value),
-            Function::Time => self.to_time(value, |at, out| {
+            Function::Number => self.number_of(value),
+            Function::Text => self.text_of(value),
+            Function::Time => self.time_of(value, |at, out| {
                 out.extend_from_slice(itoa::Buffer::new().format(at.0).as_bytes());
             }),
-            Function::IsoTime => self.to_time(value, |at, out| {
+            Function::IsoTime => self.time_of(value, |at, out| {
                 // Profile dates have no zone and no fraction (reference/mixpanel-api.md 5.2).
                 let iso = at.to_string();
                 text::write(iso.get(..19).unwrap_or(&iso), out);
@@ -47,7 +47,7 @@ impl<'a> Run<'a> {
                 } else if self.json(value).first() == Some(&b'"') {
                     value
                 } else {
-                    self.to_text(value)
+                    self.text_of(value)
                 }
             }
             Function::WithoutPrefix => self.without_prefix(value, call),
@@ -59,7 +59,7 @@ impl<'a> Run<'a> {
         }
     }
 
-    fn to_number(&mut self, value: Value) -> Value {
+    fn number_of(&mut self, value: Value) -> Value {
         if careful::is_number(self.json(value)) {
             return value;
         }
@@ -74,25 +74,25 @@ impl<'a> Run<'a> {
         }
     }
 
-    fn to_text(&mut self, value: Value) -> Value {
+    fn text_of(&mut self, value: Value) -> Value {
         if self.json(value).first() == Some(&b'"') {
             return value;
         }
         self.make(|run, out| {
             out.push(b'"');
-            run.put_text(value, out);
+            let done = run.put_text(value, out);
             out.push(b'"');
-            true
+            done
         })
     }
 
     /// A time from a number (seconds or milliseconds) or from ISO 8601 text.
-    fn to_time(&mut self, value: Value, write: impl Fn(UnixMillis, &mut Vec<u8>)) -> Value {
+    fn time_of(&mut self, value: Value, write: impl Fn(UnixMillis, &mut Vec<u8>)) -> Value {
         let at = match self.float(value) {
             Some(number) => {
                 let millis = if number.abs() < FIRST_MILLIS { number * 1000.0 } else { number };
                 // From there on floats leave out whole numbers; no time lies so far away.
-                (millis.abs() < 9e15).then(|| UnixMillis(millis as i64))
+                (millis.abs() < 9e15).then_some(UnixMillis(millis as i64))
             }
             None => {
                 let mut spare = String::new();

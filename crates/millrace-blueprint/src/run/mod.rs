@@ -47,6 +47,15 @@ const FIRST_TIME: UnixMillis = UnixMillis(31_536_000_000);
 /// (reference/mixpanel-api.md 2.4).
 const AHEAD_LIMIT: i64 = 3_600_000;
 
+/// The time, or that of the receipt when it lies too far ahead of it.
+fn not_ahead(time: UnixMillis, received_at: UnixMillis) -> UnixMillis {
+    let ahead = time.0.saturating_sub(received_at.0) > AHEAD_LIMIT;
+    if ahead { received_at } else { time }
+}
+
+/// What may be made of one event before it is given up, in bytes: far above what rows can hold.
+const ARENA_LIMIT: usize = 16 << 20;
+
 /// Runs plans over events. One for each thread; its memory is used again.
 #[derive(Debug, Default)]
 pub struct Mapper {
@@ -130,8 +139,8 @@ struct Run<'a> {
     time: UnixMillis,
     /// Where the slots of the innermost item begin in `scratch.items`.
     frame: usize,
-    /// An object has more members than any row may have.
-    too_many: bool,
+    /// What is made has passed a bound: the event is set aside with this code.
+    overflow: Option<Code>,
     lanes: Lanes,
     /// The insert id of the event's first row, once one is needed.
     insert_id: Option<InsertId>,
@@ -156,15 +165,14 @@ impl<'a> Run<'a> {
             return Err(malformed());
         }
         scan::event(plan, event.body, scratch).map_err(|_| malformed())?;
-        let ahead = event.facts.time.0.saturating_sub(event.received_at.0) > AHEAD_LIMIT;
-        let time = if ahead { event.received_at } else { event.facts.time };
+        let time = not_ahead(event.facts.time, event.received_at);
         let mut run = Run {
             plan,
             event,
             scratch,
             time,
             frame: 0,
-            too_many: false,
+            overflow: None,
             lanes: Lanes::default(),
             insert_id: None,
             event_rows: 0,

@@ -3,6 +3,8 @@
 //! All members are gathered first, then the winners are written. So a later member of a name
 //! replaces an earlier one, one that has nothing replaces none, and no name is written twice.
 
+use millrace_model::code::Code;
+
 use super::Run;
 use super::value::{Value, close};
 use crate::json::cursor::{Cursor, DEPTH_LIMIT};
@@ -129,7 +131,7 @@ impl<'a> Run<'a> {
                 name = self.plain_name(name);
             }
             self.spread_member(object, base, entry, name, part(from, to), filter);
-            if self.too_many {
+            if self.overflow.is_some() {
                 return;
             }
         }
@@ -179,7 +181,9 @@ impl<'a> Run<'a> {
             }
         }
         self.scratch.pending.push(Pending { entry, name, value, number, hash, alive: true });
-        self.too_many |= self.scratch.pending.len() - base > GATHER_LIMIT * 2;
+        if self.scratch.pending.len() - base > GATHER_LIMIT * 2 {
+            self.overflow = Some(Code::TooManyProperties);
+        }
     }
 
     /// Writes the winners among the gathered members and forgets them all. Gives their number.

@@ -4,10 +4,11 @@
 use millrace_model::code::Code;
 use millrace_model::id::InsertId;
 use millrace_model::row::{Endpoint, LaneKey, Lanes, Row, RowRole, Rows};
+use millrace_model::time::UnixMillis;
 
 use super::object::{GATHER_LIMIT, Members};
 use super::value::Value;
-use super::{FIRST_TIME, Run, Stop};
+use super::{FIRST_TIME, Run, Stop, not_ahead};
 use crate::json::cursor::MEMBER_LIMIT;
 use crate::json::text;
 use crate::plan::node::{Action, Event, Node, Operand, What};
@@ -52,11 +53,22 @@ impl<'a> Run<'a> {
         }
     }
 
-    /// The id of a node in the form in which it is written; nothing when it is not usable.
-    fn id(&mut self, node: &'a Node) -> Option<String> {
+    /// The id that a node gives; nothing when it is not usable.
+    fn id(&mut self, node: &'a Node) -> Value {
         let value = self.value(node, 1);
         let mut spare = String::new();
-        self.identifier_text(value, &mut spare).map(str::to_owned)
+        match self.identifier_text(value, &mut spare) {
+            Some(_) => value,
+            None => Value::Nothing,
+        }
+    }
+
+    /// Writes an id, which Mixpanel takes as a text only.
+    fn write_id(&self, key: &[u8], id: Value, out: &mut Vec<u8>) {
+        out.extend_from_slice(key);
+        out.push(b'"');
+        self.put_text(id, out);
+        out.push(b'"');
     }
 
     /// The insert id of the event's own rows.
@@ -65,12 +77,13 @@ impl<'a> Run<'a> {
         *self.insert_id.get_or_insert_with(|| InsertId::from_message_id(message_id))
     }
 
-    fn row_time(&self) -> Result<i64, Stop> {
-        if self.time < FIRST_TIME {
-            let message = format!("the event's time {} lies before 1971", self.time);
+    /// The milliseconds of a time that Mixpanel takes.
+    fn checked_time(&self, time: UnixMillis) -> Result<i64, Stop> {
+        if time < FIRST_TIME {
+            let message = format!("the event's time {time} lies before 1971");
             return Err(Stop::new(Code::TimeOutOfRange, message));
         }
-        Ok(self.time.0)
+        Ok(not_ahead(time, self.event.received_at).0)
     }
 
     fn event_row(&mut self, event: &'a Event, out: &mut Rows) -> Result<(), Stop> {
@@ -79,15 +92,15 @@ impl<'a> Run<'a> {
         if self.text(name, &mut spare).is_none_or(|name| name.trim().is_empty()) {
             return Err(Stop::new(Code::NoMappedName, "the event has no name after mapping"));
         }
-        let Some(distinct_id) = self.id(&event.distinct_id) else {
-            let message = "neither the user id nor another id can stand as distinct id";
-            return Err(Stop::new(Code::BadDistinctId, message));
-        };
+        let distinct_id = self.id(&event.distinct_id);
+        if distinct_id.is_nothing() {
+            return Err(no_distinct_id());
+        }
         let time = self.value(&event.time, 1);
         let time = match self.float(time) {
-            // Written by `time(..)` or taken from the event: whole milliseconds in either case.
-            Some(millis) if millis >= FIRST_TIME.0 as f64 && millis < 9e15 => millis as i64,
-            _ => self.row_time()?,
+            // Whole milliseconds in the range of times; `time(..)` gives nothing else.
+            Some(millis) if millis.abs() < 9e15 => self.checked_time(UnixMillis(millis as i64))?,
+            _ => self.checked_time(self.time)?,
         };
         let given = self.value(&event.insert_id, 1);
         let given = self.text(given, &mut spare).map(InsertId::from_message_id);
@@ -107,20 +120,21 @@ impl<'a> Run<'a> {
         self.copy(name, 1, bytes);
         bytes.extend_from_slice(b",\"properties\":{\"time\":");
         bytes.extend_from_slice(itoa::Buffer::new().format(time).as_bytes());
-        write_text(b",\"distinct_id\":", &distinct_id, bytes);
+        self.write_id(b",\"distinct_id\":", distinct_id, bytes);
         write_text(b",\"$insert_id\":", insert_id.as_str(), bytes);
         let mut fixed = 4;
         for (key, id) in [(b",\"$device_id\":".as_slice(), device_id), (b",\"$user_id\":", user_id)]
         {
-            if let Some(id) = id {
-                write_text(key, &id, bytes);
+            if !id.is_nothing() {
+                self.write_id(key, id, bytes);
                 fixed += 1;
             }
         }
         self.write_ip(b",\"ip\":", ip, bytes);
         let count = self.write_members(&event.properties, base, 1, Members::Any, false, bytes);
         bytes.extend_from_slice(b"}}");
-        if count + fixed >= MEMBER_LIMIT || self.too_many {
+        self.within_bounds()?;
+        if count + fixed >= MEMBER_LIMIT {
             let message = format!("the event has {} properties", count + fixed);
             return Err(Stop::new(Code::TooManyProperties, message));
         }
@@ -132,7 +146,7 @@ impl<'a> Run<'a> {
             insert_id: Some(insert_id),
             start,
         };
-        finish(draft, out)
+        finish(&draft, out)
     }
 
     /// The address that Mixpanel looks up. Without one it would take that of the sender, which is
@@ -154,11 +168,18 @@ impl<'a> Run<'a> {
         out: &mut Rows,
     ) -> Result<(), Stop> {
         let name = self.value(name, 1);
-        let (Some(first), Some(second)) = (self.id(first), self.id(second)) else { return Ok(()) };
-        if self.is_blank(name) || first == second {
-            return Ok(());
+        let (first, second) = (self.id(first), self.id(second));
+        let (mut spare, mut other) = (String::new(), String::new());
+        let mut lanes = self.lanes;
+        match (self.identifier_text(first, &mut spare), self.identifier_text(second, &mut other)) {
+            (Some(first), Some(second)) if first != second && !self.is_blank(name) => {
+                for id in [first, second] {
+                    lanes.add(LaneKey::person(id.strip_prefix("$device:").unwrap_or(id)));
+                }
+            }
+            _ => return Ok(()),
         }
-        let time = self.row_time()?;
+        let time = self.checked_time(self.time)?;
         let insert_id = self.base_id().beside(verb.as_str());
         let start = out.bytes.len();
         let bytes = &mut out.bytes;
@@ -175,19 +196,15 @@ impl<'a> Run<'a> {
                 [b",\"distinct_id\":", b",\"$user_id\":", b",\"$device_id\":"]
             }
         };
-        for (key, id) in keys.into_iter().zip([&first, &first, &second]) {
+        for (key, id) in keys.into_iter().zip([first, first, second]) {
             if !key.is_empty() {
-                write_text(key, id, bytes);
+                self.write_id(key, id, bytes);
             }
         }
         if verb == Verb::Merge {
             bytes.push(b']');
         }
         bytes.extend_from_slice(b",\"ip\":\"0\"}}");
-        let mut lanes = self.lanes;
-        for id in [&first, &second] {
-            lanes.add(LaneKey::person(id.strip_prefix("$device:").unwrap_or(id)));
-        }
         let draft = Draft {
             endpoint: Endpoint::Import,
             role: RowRole::Joins,
@@ -196,7 +213,7 @@ impl<'a> Run<'a> {
             insert_id: Some(insert_id),
             start,
         };
-        finish(draft, out)
+        finish(&draft, out)
     }
 
     fn profile_row(
@@ -210,19 +227,14 @@ impl<'a> Run<'a> {
         let start = out.bytes.len();
         let distinct_id = self.id(distinct_id);
         let ip = self.value(ip, 1);
-        write_text(
-            b"{\"$distinct_id\":",
-            distinct_id.as_deref().unwrap_or_default(),
-            &mut out.bytes,
-        );
+        self.write_id(b"{\"$distinct_id\":", distinct_id, &mut out.bytes);
         self.write_ip(b",\"$ip\":", ip, &mut out.bytes);
         if !self.operator(field, operand, &mut out.bytes)? {
             out.bytes.truncate(start);
             return Ok(());
         }
-        if distinct_id.is_none() {
-            let message = "neither the user id nor another id can stand as distinct id";
-            return Err(Stop::new(Code::BadDistinctId, message));
+        if distinct_id.is_nothing() {
+            return Err(no_distinct_id());
         }
         let draft = Draft {
             endpoint: Endpoint::Engage,
@@ -232,7 +244,7 @@ impl<'a> Run<'a> {
             insert_id: None,
             start,
         };
-        finish(draft, out)
+        finish(&draft, out)
     }
 
     fn group_row(
@@ -243,16 +255,20 @@ impl<'a> Run<'a> {
         operand: &'a Operand,
         out: &mut Rows,
     ) -> Result<(), Stop> {
-        let (Some(key), Some(id)) = (self.id(key), self.id(id)) else { return Ok(()) };
+        let (key, id) = (self.id(key), self.id(id));
+        let mut lanes = Lanes::default();
+        let (mut spare, mut other) = (String::new(), String::new());
+        match (self.identifier_text(key, &mut spare), self.identifier_text(id, &mut other)) {
+            (Some(key), Some(id)) => lanes.add(LaneKey::group(key, id)),
+            _ => return Ok(()),
+        }
         let start = out.bytes.len();
-        write_text(b"{\"$group_key\":", &key, &mut out.bytes);
-        write_text(b",\"$group_id\":", &id, &mut out.bytes);
+        self.write_id(b"{\"$group_key\":", key, &mut out.bytes);
+        self.write_id(b",\"$group_id\":", id, &mut out.bytes);
         if !self.operator(field, operand, &mut out.bytes)? {
             out.bytes.truncate(start);
             return Ok(());
         }
-        let mut lanes = Lanes::default();
-        lanes.add(LaneKey::group(&key, &id));
         let draft = Draft {
             endpoint: Endpoint::Groups,
             role: RowRole::Plain,
@@ -261,7 +277,15 @@ impl<'a> Run<'a> {
             insert_id: None,
             start,
         };
-        finish(draft, out)
+        finish(&draft, out)
+    }
+
+    /// Stops the event when a bound was met while its values were made.
+    fn within_bounds(&self) -> Result<(), Stop> {
+        match self.overflow {
+            None => Ok(()),
+            Some(code) => Err(Stop::new(code, "the event maps to more than a row can hold")),
+        }
     }
 
     /// Writes the operator of a profile update; false when it would change nothing.
@@ -286,7 +310,8 @@ impl<'a> Run<'a> {
                 out.push(b'{');
                 let count = self.write_members(object, base, 1, members, true, out);
                 out.extend_from_slice(b"}}");
-                if count > GATHER_LIMIT || self.too_many {
+                self.within_bounds()?;
+                if count > GATHER_LIMIT {
                     let message = format!("the profile update has {count} properties");
                     return Err(Stop::new(Code::TooManyProperties, message));
                 }
@@ -302,12 +327,17 @@ impl<'a> Run<'a> {
     }
 }
 
+fn no_distinct_id() -> Stop {
+    let message = "neither the user id nor another id can stand as distinct id";
+    Stop::new(Code::BadDistinctId, message)
+}
+
 fn write_text(key: &[u8], value: &str, out: &mut Vec<u8>) {
     out.extend_from_slice(key);
     text::write(value, out);
 }
 
-fn finish(draft: Draft, out: &mut Rows) -> Result<(), Stop> {
+fn finish(draft: &Draft, out: &mut Rows) -> Result<(), Stop> {
     let body = draft.start..out.bytes.len();
     if body.len() > ROW_LIMIT {
         let message = format!("the mapped row has {} bytes", body.len());

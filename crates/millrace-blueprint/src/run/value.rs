@@ -1,10 +1,11 @@
 //! Values: where they lie, and how nodes give them.
 
+use millrace_model::code::Code;
 use millrace_model::id::is_bad_identifier;
 use millrace_model::time::UnixMillis;
 
-use super::Run;
 use super::scan::{self, Slot};
+use super::{ARENA_LIMIT, Run};
 use crate::json::careful;
 use crate::json::cursor::{Cursor, DEPTH_LIMIT, MEMBER_LIMIT, Shape};
 use crate::json::{number, text};
@@ -211,7 +212,8 @@ impl<'a> Run<'a> {
     pub(crate) fn put_text(&self, value: Value, out: &mut Vec<u8>) -> bool {
         let json = self.json(value);
         match json.first() {
-            None => false,
+            // A list or an object is no text.
+            None | Some(b'{' | b'[') => false,
             Some(b'"') => {
                 let odd = matches!(value, Value::Event(slot) if slot.shape.odd);
                 let inner = json.get(1..json.len().saturating_sub(1)).unwrap_or_default();
@@ -224,12 +226,6 @@ impl<'a> Run<'a> {
                 }
                 // In a strict template an empty text is as good as none.
                 !inner.is_empty()
-            }
-            Some(b'{' | b'[') => {
-                let mut clean = Vec::new();
-                careful::copy_unlimited(json, &mut clean);
-                text::write_inner(std::str::from_utf8(&clean).unwrap_or_default(), out);
-                true
             }
             Some(_) => {
                 out.extend_from_slice(json);
@@ -283,6 +279,10 @@ impl<'a> Run<'a> {
             cursor.at = end;
             let value = self.value(&each.shape, level.saturating_add(1));
             count += usize::from(self.item(value, count, level, out));
+            if out.len() + self.scratch.arena.len() > ARENA_LIMIT {
+                self.overflow = Some(Code::RowTooLarge);
+                break;
+            }
             more = !single && cursor.more(b']').unwrap_or(false);
         }
         self.scratch.items.truncate(self.frame);

@@ -184,7 +184,7 @@ fn field(field: Field, node: &Node, reader: &mut Reader<'_>) -> Expression {
     };
     let choice = matches!(&node.value, NodeValue::Map(members)
         if members.iter().any(|(key, _)| key.text == "then"));
-    if !fits && !(choice && !object) {
+    if !fits && (object || !choice) {
         let wanted = match (object, field) {
             (true, _) => "a map of members",
             (false, Field::Ids) => "a list of two ids",

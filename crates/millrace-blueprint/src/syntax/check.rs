@@ -244,7 +244,9 @@ fn outcome(place: Place, members: &[(Key, Node)], reader: &mut Reader<'_>) -> Op
             }
         },
         (None, Some(node), None) => {
-            if !switch(node, "`drop`", reader.problems) {
+            let on = matches!(&node.value,
+                NodeValue::Scalar(Scalar { text, plain: true, .. }) if text == "true");
+            if !on {
                 let message = "`drop` can only be true";
                 reader.problems.add(node.place, Code::BadValue, message, None);
             }

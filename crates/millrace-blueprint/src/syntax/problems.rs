@@ -62,7 +62,7 @@ impl Problems {
 
     /// All mistakes in the order of the text.
     pub(crate) fn into_list(mut self) -> Vec<Diagnostic> {
-        self.found.sort_by(|a, b| (a.line, a.column).cmp(&(b.line, b.column)));
+        self.found.sort_by_key(|one| (one.line, one.column));
         self.found
     }
 }

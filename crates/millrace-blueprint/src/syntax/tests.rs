@@ -2,6 +2,7 @@
 
 use crate::Blueprint;
 
+/// The mistakes of a text, as they are shown.
 fn problems(text: &str) -> Vec<String> {
     match Blueprint::parse("b.yaml", text) {
         Ok(_) => Vec::new(),
@@ -9,10 +10,141 @@ fn problems(text: &str) -> Vec<String> {
     }
 }
 
+/// A blueprint with one property and one match text.
+fn with(value: &str, when: &str) -> String {
+    format!(
+        "blueprint: b\nsettings:\n  tone: {{ kind: choice, of: [low, high], default: low }}\n\
+         rules:\n  - name: r\n    when: {when}\n    send:\n      - event:\n          name: n\n          \
+         distinct_id: $.userId\n          properties:\n            p: {value}\n"
+    )
+}
+
 #[test]
 fn built_in_blueprints_read_well() {
     for name in Blueprint::built_in_names() {
         let read = Blueprint::built_in(name).expect("a name without a text");
         assert!(read.is_ok(), "{:#?}", read.err());
+    }
+}
+
+#[test]
+fn these_values_read_well() {
+    for value in [
+        "$.a.b[0][\"odd key\"].$c",
+        "'$[\"a.b\"]'",
+        "$.a ?? $.b ?| 12",
+        "'\"a $.b {{ lower($.c) }} \\$.d\"'",
+        "Viewed {{name}}",
+        "'?\"$.a\"'",
+        "plain text, with (brackets)",
+        "'12'",
+        "null",
+        "settings.tone",
+        "sum($.list, price)",
+        "join($.list, \", \")",
+        "{ each: $.list, as: { x: .a, y: ., z: $.b } }",
+        "{ when: 'a_b', then: 1 }".replace("a_b", "exists($.a)").as_str(),
+        "[1, $.a, [two]]",
+    ] {
+        assert_eq!(problems(&with(value, "type = \"track\"")), [""; 0], "{value}");
+    }
+}
+
+#[test]
+fn these_values_are_refused_at_their_place() {
+    // Columns count from the 16th, where the value begins.
+    for (value, wanted) in [
+        ("$.a b", "12:20: MR5101 `b` is left over here"),
+        ("$", "12:16: MR5101 `$` is no value"),
+        ("$.a.", "12:19: MR5101 a path is left over here"),
+        ("$.a[-1]", "12:19: MR5101 lists are counted from 0"),
+        ("Viewed $.name", "12:23: MR5101 this text holds a path but is no expression"),
+        ("'\"open'", "12:17: MR5101 the quote is not closed"),
+        ("$.a || $.b", "12:20: MR5101 `||` is not a word of this language"),
+        ("numbr($.a)", "12:16: MR5102 the function `numbr` is not known (did you mean `number`?)"),
+        ("number()", "12:23: MR5101 a value is expected before `)`"),
+        ("number($.a, $.b)", "12:28: MR5101 `number` does not take a path"),
+        ("omit($.a)", "12:16: MR5101 `omit` has the wrong arguments"),
+        ("settings.tune", "12:16: MR5104 the setting `tune` is not known (did you mean `tone`?)"),
+        (".a", "12:16: MR5101 a path that starts with a dot"),
+        ("{ each: $.a, az: 1 }", "12:16: MR5101 this map is neither"),
+        ("{ each: lower($.a), as: 1 }", "12:24: MR5101 `each` takes a path to a list"),
+        ("{ each: $.a, as: { each: $.b, as: 1 } }", "12:41: MR5101 an `each` inside another one"),
+        ("&x 1", "12:19: MR5002 anchors and tags"),
+    ] {
+        let found = problems(&with(value, "type = \"track\""));
+        assert!(found.iter().any(|one| one.contains(wanted)), "{value}: {found:#?}");
+    }
+}
+
+#[test]
+fn match_texts_read_well_or_are_refused() {
+    for when in [
+        "type = \"track\" and (event in [\"a\", \"b\"] or not exists($.x))",
+        "!contains(event, \"a\") and event starts_with \"b\"",
+        "($.a ?? $.b) = 1 or properties.total >= 10 and context.page[\"url\"] matches \"*x*\"",
+        "settings.tone = \"low\" or userId = null",
+        "not not ((traits.plan == \"pro\"))",
+    ] {
+        assert_eq!(problems(&with("1", &format!("'{when}'"))), [""; 0], "{when}");
+    }
+    for (when, wanted) in [
+        ("type = \"trak\"", "6:17: MR5103 no event is of the type `trak` (did you mean `track`?)"),
+        ("event = \"a\" AND x", "6:24: MR5103 `and` or `or` is expected before `AND`"),
+        (
+            "evnt = \"a\"",
+            "6:12: MR5103 the name `evnt` is not known in a match text (did you mean `event`?)",
+        ),
+        ("event matches \"a\"", "6:26: MR5103 a pattern needs a star"),
+        ("event < \"a\"", "6:18: MR5103 `<` compares numbers only"),
+        ("(event = \"a\"", "MR5103"),
+        ("event =", "6:19: MR5103 a value is expected before the end"),
+    ] {
+        let found = problems(&with("1", &format!("'{when}'")));
+        // The opening quote of the YAML text takes one column.
+        assert!(found.iter().any(|one| one.contains(wanted)), "{when}: {found:#?}");
+    }
+}
+
+#[test]
+fn all_mistakes_come_at_once() {
+    let found = problems(
+        "blueprnt: x\nrules:\n  - name: a\n    snd: []\n  - name: a\n    drop: yes\n    when: type = \"track\"\n  \
+         - name: b\n    when: type = \"track\"\n    send:\n      - evnt: {}\n      - event: { name: x, colour: 1 }\n  \
+         - name: c\n    drop: true\n  - name: d\n    when: type = \"page\"\n    drop: true\n",
+    );
+    for wanted in [
+        "1:1: MR5003 the key of a blueprint `blueprnt` is not known (did you mean `blueprint`?)",
+        "1:1: MR5005 the blueprint has no name",
+        "MR5005 a rule has exactly one of `send`, `drop` and `set_aside`",
+        "4:5: MR5003 the key of a rule `snd` is not known (did you mean `send`?)",
+        "6:11: MR5004 `drop` can only be true",
+        "MR5105 the rule `b` can never be reached",
+        "11:9: MR5003 the action `evnt` is not known (did you mean `event`?)",
+        "12:27: MR5106 the field of `event` `colour` is not known",
+        "12:9: MR5005 `event` needs the field `distinct_id`",
+        "MR5105 the rule `d` can never be reached",
+    ] {
+        assert!(found.iter().any(|one| one.contains(wanted)), "{wanted}\n{found:#?}");
+    }
+}
+
+#[test]
+fn the_same_blueprint_can_be_json() {
+    let json = r#"{"blueprint": "j", "rules": [{"name": "r", "send": [
+        {"event": {"name": "$.event ?? \"none\"", "distinct_id": "$.userId",
+                   "properties": {"n": "12", "...": ["$.a", "$.b"]}}}]}]}"#;
+    assert_eq!(problems(json), [""; 0]);
+    assert_eq!(problems("a: [1"), problems("a: [1"));
+    assert!(!problems("").is_empty());
+    assert!(!problems(&"[".repeat(5000)).is_empty());
+}
+
+proptest::proptest! {
+    #[test]
+    fn no_text_panics(text in "(?s).{0,60}", value in "[$.a\"'?{}()\\[\\], =!<>0-9]{0,20}") {
+        let _ = problems(&text);
+        let _ = problems(&with(&value, "type = \"track\""));
+        let _ = problems(&with("1", &value));
     }
 }

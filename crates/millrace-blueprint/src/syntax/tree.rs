@@ -82,8 +82,7 @@ pub(crate) fn read(text: &str, problems: &mut Problems) -> Option<Node> {
         let (event, span) = match next {
             Ok(pair) => pair,
             Err(error) => {
-                let hint = flow_hint(text, error.marker());
-                problems.add(place(error.marker()), Code::BadSyntax, error.info(), hint);
+                problems.add(place(error.marker()), Code::BadSyntax, error.info(), None);
                 return None;
             }
         };
@@ -159,16 +158,6 @@ fn scalar(text: String, style: ScalarStyle) -> Scalar {
         ScalarStyle::Literal | ScalarStyle::Folded => None,
     };
     Scalar { text, plain: style == ScalarStyle::Plain, indent }
-}
-
-/// The most frequent trap: `{a: $.x ?? $.y}`, where YAML takes `?` for its own sign.
-fn flow_hint(text: &str, mark: &Marker) -> Option<String> {
-    let line = text.lines().nth(mark.line().saturating_sub(1))?;
-    let flow = line.contains('{') || line.contains('[');
-    (flow && line.contains('?')).then(|| {
-        "inside {..} and [..] put the expression in single quotes, or write it in block style"
-            .to_owned()
-    })
 }
 
 fn refuse_extras(at: Place, event: &Event<'_>, problems: &mut Problems) {

@@ -86,6 +86,15 @@ impl Reader<'_> {
                 Some("paths can be joined by ??".to_owned()),
             );
         }
+        if self.items > 0 && !is_of_item(&list) {
+            // Over a list of the event, the work would grow with the power of its length.
+            self.problems.add(
+                place,
+                Code::BadExpression,
+                "an `each` inside another one goes over a list of the item",
+                Some("write a path that starts with a dot".to_owned()),
+            );
+        }
         self.items += 1;
         let shape = self.value(shape);
         self.items -= 1;
@@ -226,12 +235,12 @@ impl Reader<'_> {
     /// What can be wrong with a part of an expression that reads well.
     fn check(&mut self, place: Place, part: &Expression) {
         match part {
-            Expression::Setting(name) => {
-                if !self.settings.iter().any(|setting| setting.name == *name) {
-                    let known: Vec<&str> =
-                        self.settings.iter().map(|setting| setting.name.as_str()).collect();
-                    self.problems.unknown(place, Code::UnknownSetting, "the setting", name, &known);
-                }
+            Expression::Setting(name)
+                if !self.settings.iter().any(|setting| setting.name == *name) =>
+            {
+                let known: Vec<&str> =
+                    self.settings.iter().map(|setting| setting.name.as_str()).collect();
+                self.problems.unknown(place, Code::UnknownSetting, "the setting", name, &known);
             }
             Expression::Item(_) if self.items == 0 => {
                 self.problems.add(
@@ -264,6 +273,15 @@ fn is_paths(expression: &Expression) -> bool {
         Expression::Path(_) | Expression::Item(_) | Expression::Nothing => true,
         Expression::First { left, right, .. } => is_paths(left) && is_paths(right),
         _ => false,
+    }
+}
+
+/// True for paths of the item.
+fn is_of_item(expression: &Expression) -> bool {
+    match expression {
+        Expression::First { left, right, .. } => is_of_item(left) && is_of_item(right),
+        Expression::Path(_) => false,
+        _ => true,
     }
 }
 

@@ -1,0 +1,317 @@
+//! The laws: the plan does what the oracle does, and what it writes is JSON whatever comes in.
+
+use std::path::PathBuf;
+use std::sync::LazyLock;
+
+use millrace_model::event::{EventKind, Facts, TimeSource};
+use millrace_model::row::{Mapped, Rows};
+use millrace_model::time::UnixMillis;
+use proptest::prelude::*;
+use serde_json::{Value, json};
+
+use super::{Oracle, Outcomes};
+use crate::{Blueprint, EventView, Mapper, Plan, Setting, SettingValues};
+
+/// Every node and function of the language, with names that random events have, too.
+const WIDE: &str = r#"
+blueprint: wide
+settings:
+  key: { kind: text, default: group, about: a name }
+  on: { kind: switch, default: true, about: a switch }
+shared:
+  block:
+    a: $.a
+    deep: $.b.c
+    settings.key: upper($.a)
+rules:
+  - name: dropped
+    when: $.a = "drop" or $.n in [1, 2.5, "x"]
+    drop: true
+  - name: joined
+    when: $.userId != null and settings.on and type = "identify"
+    continue: true
+    send:
+      - link: { name: Linked, user_id: $.userId, device_id: $.anonymousId }
+      - identify: { user_id: $.userId, anonymous_id: $.anonymousId }
+      - alias: { distinct_id: $.anonymousId, alias: $.userId }
+  - name: all
+    send:
+      - event:
+          name: '$.event ?| "none"'
+          distinct_id: identifier($.userId) ?? identifier($.anonymousId) ?? "nobody"
+          user_id: $.userId
+          device_id: $.anonymousId
+          ip: $.context.ip
+          properties:
+            early: $.a
+            "...":
+              - shared.block
+              - omit($.b, c, "odd key")
+              - pick($.c, a, b)
+              - { when: 'exists($.c)', then: $.properties, else: $.b }
+            number: number($.a)
+            text: text($.n)
+            lower: lower($.a)
+            at: time($.a) ?? time($.n)
+            iso: iso_time($.timestamp)
+            nonblank: nonblank($.a)
+            count: count($.list)
+            sum: sum($.list)
+            sum_of: sum($.list, a)
+            join: join($.list, ", ")
+            domain: domain($.a)
+            strict: '?"<$.a-$.n>"'
+            lenient: '"<$.a-{{b.c}}>"'
+            first: $.a ?? $.b ?| $.c ?? 1
+            picked: pick($.b, a, c)
+            index: $.list[1].a
+            nested: { x: $.a, y: { z: text($.n) } }
+            pair: [$.a, 1, $.n]
+            items:
+              each: $.list ?? $.b
+              as: { it: .a, all: count(.), outer: text($.n), inner: { each: .list, as: text(.) } }
+            choice:
+              when: '$.n < 10 and not ($.a contains "x") or ($.a ?? $.n) matches "*a*b"'
+              then: small
+              else: { when: 'contains($.list, "a") or uuid_shaped($.a)', then: has, else: $.b }
+      - profile:
+          distinct_id: identifier($.userId) ?? "nobody"
+          set: { "...": $.properties, a: $.b.a }
+          add: { n: $.n, a: $.a }
+          union: { a: $.a, list: $.list }
+          unset: [gone, $.a]
+      - group: { group_key: settings.key, group_id: $.a, set_once: { "...": $.c } }
+"#;
+
+/// The two blueprints, read once.
+static DEFAULT: LazyLock<Blueprint> =
+    LazyLock::new(|| Blueprint::built_in("default").expect("there").expect("right"));
+static WIDE_BLUEPRINT: LazyLock<Blueprint> =
+    LazyLock::new(|| Blueprint::parse("wide", WIDE).expect("right"));
+
+fn setting_values(blueprint: &Blueprint, chosen: &SettingValues) -> Vec<(Setting, Value)> {
+    let value = |setting: &Setting| chosen.get(&setting.name).unwrap_or(&setting.default).clone();
+    blueprint.settings().iter().map(|setting| (setting.clone(), value(setting))).collect()
+}
+
+/// What plan and oracle make of an event, in the oracle's form.
+fn both(
+    blueprint: &Blueprint,
+    chosen: &SettingValues,
+    mapper: &mut Mapper,
+    event: EventView<'_>,
+) -> (Outcomes, Outcomes) {
+    let plan = Plan::compile(blueprint, chosen).expect("settings");
+    let mut rows = Rows::default();
+    let ours = match mapper.map(&plan, &event, &mut rows) {
+        Mapped::Send => Outcomes::Rows(parsed(&rows)),
+        Mapped::Filtered { reason: millrace_model::disposition::FilterReason::NoRule, .. } => {
+            Outcomes::Rows(Vec::new())
+        }
+        other => Outcomes::Other(other),
+    };
+    let settings = setting_values(blueprint, chosen);
+    let settings: Vec<(&Setting, Value)> =
+        settings.iter().map(|(setting, value)| (setting, value.clone())).collect();
+    let body = serde_json::from_slice(event.body).expect("a valid event");
+    let oracle = Oracle { settings: &settings, event, body };
+    (ours, oracle.map(&blueprint.checked))
+}
+
+fn parsed(rows: &Rows) -> Vec<(String, Value)> {
+    let body = |row| serde_json::from_slice(rows.body(row)).expect("a row that is no JSON");
+    rows.rows.iter().map(|row| (row.endpoint.path().to_owned(), body(row))).collect()
+}
+
+fn facts(id: &str) -> Facts {
+    Facts {
+        message_id: id.to_owned(),
+        time: UnixMillis(1_763_633_472_345),
+        time_source: TimeSource::Client,
+        client_ip: Some("192.0.2.7".to_owned()),
+    }
+}
+
+/// Scalars as JSON text, in forms that survive a round trip through a float.
+fn scalar() -> impl Strategy<Value = String> {
+    prop_oneof![
+        prop::sample::select(vec![
+            "null",
+            "true",
+            "false",
+            "0",
+            "1",
+            "-3",
+            "2.5",
+            "1763633472",
+            "\"\"",
+            "\"a\"",
+            "\"b\"",
+            "\" \"",
+            "\"12\"",
+            "\"1.5\"",
+            "\"null\"",
+            "\"drop\"",
+            "\"x\"",
+            "\"aXb\"",
+            "\"\\u0061\"",
+            "\"https://u@h.example:80/p?q\"",
+            "\"2025-11-20T10:11:12Z\"",
+            "\"$device:d\"",
+            "\"d19a4a76-2ec6-440c-b50e-b574d3763384\"",
+            "\"\\ud83d\\ude00\\n\\\"\"",
+        ])
+        .prop_map(str::to_owned),
+        "[a-z äß]{0,6}".prop_map(|text| json!(text).to_string()),
+        any::<i32>().prop_map(|number| number.to_string()),
+    ]
+}
+
+fn key() -> impl Strategy<Value = &'static str> {
+    prop::sample::select(vec![
+        "a", "b", "c", "n", "list", "odd key", "\\u0061", "group", "text", "time", "token",
+        "$user_id", "revenue", "email", "name", "a\\\"q", "it",
+    ])
+}
+
+fn tree() -> impl Strategy<Value = String> {
+    scalar().prop_recursive(2, 12, 4, |inner| {
+        prop_oneof![
+            prop::collection::vec(inner.clone(), 0..4)
+                .prop_map(|items| format!("[{}]", items.join(","))),
+            prop::collection::vec((key(), inner), 0..4).prop_map(object),
+        ]
+    })
+}
+
+fn object(members: Vec<(&'static str, String)>) -> String {
+    let members: Vec<String> =
+        members.into_iter().map(|(key, value)| format!("\"{key}\" : {value}")).collect();
+    format!("{{{}}}", members.join(" ,"))
+}
+
+/// An event with members that blueprints look at, some of them twice.
+fn event() -> impl Strategy<Value = String> {
+    let name = prop::sample::select(vec![
+        "userId",
+        "anonymousId",
+        "previousId",
+        "groupId",
+        "event",
+        "name",
+        "category",
+        "properties",
+        "traits",
+        "context",
+        "a",
+        "b",
+        "c",
+        "n",
+        "list",
+        "\\u0061",
+        "type",
+        "messageId",
+    ]);
+    prop::collection::vec((name, tree()), 0..14).prop_map(object)
+}
+
+fn kind() -> impl Strategy<Value = EventKind> {
+    prop::sample::select(EventKind::ALL.to_vec())
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 600, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn plan_and_oracle_agree_on_any_event(
+        body in event(), kind in kind(), mode in 0..3_usize, flag: bool,
+    ) {
+        let facts = facts("m-1");
+        let view =
+            EventView { kind, facts: &facts, received_at: facts.time, body: body.as_bytes() };
+        let mut mapper = Mapper::new();
+        let mode = ["simplified", "original", "legacy"][mode];
+        let chosen = SettingValues::from_json(&json!({
+            "identity": mode, "transactions": flag, "traits_on_events": flag,
+        }));
+        let (ours, theirs) = both(&DEFAULT, &chosen, &mut mapper, view);
+        prop_assert_eq!(ours, theirs, "default, {}", body);
+        let chosen = SettingValues::from_json(&json!({"on": flag}));
+        let (ours, theirs) = both(&WIDE_BLUEPRINT, &chosen, &mut mapper, view);
+        prop_assert_eq!(ours, theirs, "wide, {}", body);
+    }
+
+    #[test]
+    fn rows_are_json_whatever_the_event_is(
+        body in odd_event(), cut in any::<prop::sample::Index>(), kind in kind(),
+    ) {
+        let facts = facts("an odd id \u{0} \" \\");
+        let mut mapper = Mapper::new();
+        let mut rows = Rows::default();
+        for blueprint in [&*WIDE_BLUEPRINT, &*DEFAULT] {
+            let plan = Plan::compile(blueprint, &SettingValues::default()).expect("settings");
+            for body in [body.as_slice(), &body[..cut.index(body.len() + 1)]] {
+                let view = EventView { kind, facts: &facts, received_at: facts.time, body };
+                let _ = mapper.map(&plan, &view, &mut rows);
+                parsed(&rows);
+            }
+        }
+    }
+}
+
+/// Events with numbers out of range, halves of pairs, deep nesting, and bytes that are no JSON.
+fn odd_event() -> impl Strategy<Value = Vec<u8>> {
+    let odd = prop_oneof![
+        4 => tree(),
+        1 => prop::sample::select(vec![
+            "1e400", "-1e999", "\"\\ud800\"", "\"\\udc00x\"", "{\"\\ud800\":1,\"a\":2}",
+            "[[[[[[1]]]]]]", "{\"a\":{\"a\":{\"a\":{\"a\":{\"\\udfff\":1e999}}}}}", "[1e400,{\"a\":1e400}]",
+            "tru", "01", "\"\t\"", "[1,]", "{\"a\"}",
+        ]).prop_map(str::to_owned),
+        1 => (1..200_usize).prop_map(|depth| format!("{}{}", "[".repeat(depth), "]".repeat(depth))),
+        1 => (250..260_usize).prop_map(|count| format!("[{}0]", "0,".repeat(count - 1))),
+    ];
+    let name = prop::sample::select(vec![
+        "userId",
+        "anonymousId",
+        "event",
+        "properties",
+        "traits",
+        "context",
+        "a",
+        "b",
+        "c",
+        "list",
+    ]);
+    prop_oneof![
+        9 => prop::collection::vec((name, odd), 0..8).prop_map(|members| object(members).into_bytes()),
+        1 => prop::collection::vec(any::<u8>(), 0..40),
+    ]
+}
+
+#[test]
+fn plan_and_oracle_agree_on_the_bench_events() {
+    let shared = std::env::var_os("MILLRACE_SHARED").map_or_else(
+        || PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../../shared"),
+        PathBuf::from,
+    );
+    let Ok(text) = std::fs::read_to_string(shared.join("bench/events-10k.jsonl")) else {
+        assert!(std::env::var("CI").as_deref() != Ok("true"), "the bench events are missing");
+        println!("skipped: no bench events in {}", shared.display());
+        return;
+    };
+    let mut mapper = Mapper::new();
+    for (place, line) in text.lines().enumerate() {
+        let body: Value = serde_json::from_str(line).expect("an event");
+        let kind = body["type"].as_str().and_then(EventKind::parse).expect("a type");
+        let time = body["timestamp"].as_str().and_then(UnixMillis::parse).expect("a time");
+        let facts = Facts { time, ..facts(body["messageId"].as_str().expect("an id")) };
+        let event = EventView { kind, facts: &facts, received_at: time, body: line.as_bytes() };
+        let mode = ["simplified", "original", "legacy"][place % 3];
+        let chosen = SettingValues::from_json(&json!({
+            "identity": mode, "transactions": place % 2 == 0, "traits_on_events": place % 5 == 0,
+        }));
+        let (ours, theirs) = both(&DEFAULT, &chosen, &mut mapper, event);
+        assert_eq!(ours, theirs, "line {}", place + 1);
+    }
+}

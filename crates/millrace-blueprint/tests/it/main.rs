@@ -1,0 +1,78 @@
+//! The blueprint engine from outside: what the `default` blueprint makes of events, what the
+//! engine does with odd ones, and that every example of the guide is true.
+
+#![expect(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    reason = "a test fails by panicking; this file is nothing but tests"
+)]
+
+mod default_blueprint;
+mod guide;
+mod odd_events;
+
+use millrace_blueprint::{Blueprint, EventView, Mapper, Plan, SettingValues};
+use millrace_model::event::{EventKind, Facts, TimeSource};
+use millrace_model::row::{Mapped, Rows};
+use millrace_model::time::UnixMillis;
+use serde_json::{Value, json};
+
+/// The time of events that name none: 2025-11-20T10:11:12.345Z.
+const AT: UnixMillis = UnixMillis(1_763_633_472_345);
+
+/// A plan and what is needed to run it.
+struct Mapping {
+    plan: Plan,
+    facts: Facts,
+    received_at: UnixMillis,
+    rows: Rows,
+}
+
+impl Mapping {
+    fn new(blueprint: &Blueprint, settings: &Value) -> Mapping {
+        let settings = SettingValues::from_json(settings);
+        let plan = Plan::compile(blueprint, &settings).expect("settings that fit");
+        let facts = Facts {
+            message_id: "m-1".to_owned(),
+            time: AT,
+            time_source: TimeSource::Client,
+            client_ip: None,
+        };
+        Mapping { plan, facts, received_at: AT, rows: Rows::default() }
+    }
+
+    fn default(settings: &Value) -> Mapping {
+        let blueprint = Blueprint::built_in("default").expect("there").expect("right");
+        Mapping::new(&blueprint, settings)
+    }
+
+    fn map(&mut self, event: &str) -> Mapped {
+        let parsed: Option<Value> = serde_json::from_str(event).ok();
+        let kind = parsed.and_then(|event| EventKind::parse(event["type"].as_str()?));
+        let event = EventView {
+            kind: kind.unwrap_or(EventKind::Track),
+            facts: &self.facts,
+            received_at: self.received_at,
+            body: event.as_bytes(),
+        };
+        Mapper::new().map(&self.plan, &event, &mut self.rows)
+    }
+
+    /// The rows as `{"path", "body"}`, or what else became of the event.
+    fn outcome(&mut self, event: &str) -> Value {
+        match self.map(event) {
+            Mapped::Send => self.bodies(),
+            Mapped::Filtered { reason, .. } => json!({ "filtered": reason.as_str() }),
+            Mapped::SetAside { code, .. } => json!({ "set_aside": code.as_str() }),
+        }
+    }
+
+    fn bodies(&self) -> Value {
+        let rows = self.rows.rows.iter().map(|row| {
+            let body: Value =
+                serde_json::from_slice(self.rows.body(row)).expect("a row that is JSON");
+            json!({ "path": row.endpoint.path(), "body": body })
+        });
+        Value::Array(rows.collect())
+    }
+}

@@ -1,0 +1,163 @@
+//! What the engine itself does with events that Mixpanel would refuse or misread.
+
+use millrace_blueprint::{Blueprint, EventView, Mapper, Plan, SettingValues};
+use millrace_model::event::EventKind;
+use millrace_model::row::Mapped;
+use millrace_model::time::UnixMillis;
+use serde_json::{Value, json};
+
+use crate::{AT, Mapping};
+
+fn track(properties: &str) -> String {
+    format!(r#"{{"type":"track","event":"E","userId":"u","properties":{properties}}}"#)
+}
+
+fn property(properties: &str, name: &str) -> Value {
+    Mapping::default(&json!({})).outcome(&track(properties))[0]["body"]["properties"][name].clone()
+}
+
+#[test]
+fn numbers_keep_their_digits() {
+    let mut mapping = Mapping::default(&json!({}));
+    let event = track(r#"{"a":12345678901234567890123,"b":1.10,"c":-0,"d":1E3}"#);
+    assert_eq!(mapping.map(&event), Mapped::Send);
+    let text = String::from_utf8_lossy(&mapping.rows.bytes).into_owned();
+    for wanted in [r#""a":12345678901234567890123"#, r#""b":1.10"#, r#""c":-0"#, r#""d":1E3"#] {
+        assert!(text.contains(wanted), "{text}");
+    }
+}
+
+#[test]
+fn one_odd_property_does_not_cost_the_event() {
+    assert_eq!(property(r#"{"a":1e400}"#, "a"), json!("1e400"));
+    assert_eq!(property(r#"{"a":"x\ud800"}"#, "a"), json!("x\u{fffd}"));
+    assert_eq!(property(r#"{"\ud800":1}"#, "\u{fffd}"), json!(1));
+    assert_eq!(property(r#"{"a":[{"b":{"c":{"d":1}}}]}"#, "a"), json!([{"b": {"c": "{\"d\":1}"}}]));
+    let wide = format!("[{}1]", "1,".repeat(254));
+    assert_eq!(property(&format!(r#"{{"a":{wide}}}"#), "a"), json!(wide));
+    assert_eq!(property(r#"{"revenue":1e400}"#, "revenue"), json!("1e400"));
+}
+
+#[test]
+fn the_last_of_two_equal_keys_wins() {
+    let mut mapping = Mapping::default(&json!({}));
+    let event = r#"{"type":"track","userId":"a","event":"E","properties":{"x":1,"y":1,"\u0078":2},
+        "userId":"b","context":{"os":{"name":"old"}},"context":{"locale":"en"}}"#;
+    assert_eq!(mapping.map(event), Mapped::Send);
+    let text = String::from_utf8_lossy(&mapping.rows.bytes).into_owned();
+    assert_eq!(text.matches("\"x\":").count(), 1, "{text}");
+    let properties = &mapping.bodies()[0]["body"]["properties"];
+    assert_eq!(properties["x"], 2);
+    assert_eq!(properties["distinct_id"], "b");
+    assert_eq!(properties["$os"], Value::Null);
+}
+
+#[test]
+fn rows_that_mixpanel_would_refuse_are_set_aside() {
+    let members = |count: usize| {
+        let members: Vec<String> = (0..count).map(|n| format!("\"p{n}\":1")).collect();
+        format!("{{{}}}", members.join(","))
+    };
+    let mut mapping = Mapping::default(&json!({}));
+    // With time, distinct_id, $insert_id, $user_id and ip there are 254.
+    assert_eq!(mapping.map(&track(&members(249))), Mapped::Send);
+    assert_eq!(mapping.outcome(&track(&members(250))), json!({"set_aside": "MR2004"}));
+    assert_eq!(mapping.outcome(&track(&members(9000))), json!({"set_aside": "MR2004"}));
+    let long = format!(r#"{{"a":"{}"}}"#, "x".repeat(1_000_000));
+    assert_eq!(mapping.outcome(&track(&long)), json!({"set_aside": "MR2003"}));
+    let nameless = r#"{"type":"track","event":"","userId":"u"}"#;
+    assert_eq!(mapping.outcome(nameless), json!({"set_aside": "MR2006"}));
+    for broken in ["", "[]", "{", "{\"a\":tru}", "{} {}", "\u{1}"] {
+        assert_eq!(mapping.outcome(broken), json!({"set_aside": "MR2007"}), "{broken}");
+    }
+    assert!(mapping.rows.rows.is_empty() && mapping.rows.bytes.is_empty());
+}
+
+#[test]
+fn times_outside_of_what_mixpanel_takes() {
+    let mut mapping = Mapping::default(&json!({}));
+    let mut time = |at: i64| {
+        mapping.facts.time = UnixMillis(at);
+        let outcome = mapping.outcome(&track("{}"));
+        match outcome.get(0) {
+            Some(row) => row["body"]["properties"]["time"].clone(),
+            None => outcome,
+        }
+    };
+    assert_eq!(time(AT.0 + 3_600_000), json!(AT.0 + 3_600_000));
+    assert_eq!(time(AT.0 + 3_600_001), json!(AT.0));
+    assert_eq!(time(31_536_000_000), json!(31_536_000_000_i64));
+    assert_eq!(time(31_535_999_999), json!({"set_aside": "MR2008"}));
+}
+
+#[test]
+fn facts_stand_over_the_bytes() {
+    let text = "blueprint: b\nrules:\n  - name: r\n    send:\n      - event:\n          name: $.type\n          \
+        distinct_id: $.messageId\n          properties: { t: $.timestamp, ms: time($.timestamp), \
+        r: $.receivedAt, ip: $.context.ip }\n";
+    let text = text.replace("ip: $.context.ip", "from: $.context.ip");
+    let blueprint = Blueprint::parse("b", &text).expect("right");
+    let mut mapping = Mapping::new(&blueprint, &json!({}));
+    mapping.facts.client_ip = Some("192.0.2.1".to_owned());
+    mapping.received_at = UnixMillis(AT.0 + 1000);
+    let event = r#"{"type":"track","messageId":"other","timestamp":"x","receivedAt":"y",
+        "context":{"ip":""}}"#;
+    let rows = mapping.outcome(event);
+    assert_eq!(rows[0]["body"]["event"], "track");
+    let found = &rows[0]["body"]["properties"];
+    assert_eq!(found["distinct_id"], "m-1");
+    assert_eq!(found["t"], "2025-11-20T10:11:12.345Z");
+    assert_eq!(found["ms"], AT.0);
+    assert_eq!(found["r"], "2025-11-20T10:11:13.345Z");
+    assert_eq!(found["from"], "192.0.2.1");
+    let rows = mapping.outcome(r#"{"context":{"ip":"198.51.100.9"}}"#);
+    assert_eq!(rows[0]["body"]["properties"]["from"], "198.51.100.9");
+}
+
+#[test]
+fn wrong_settings_are_told_all_at_once() {
+    let blueprint = Blueprint::built_in("default").expect("there").expect("right");
+    let settings = json!({"identty": "original", "identity": "modern", "transactions": 1});
+    let mistakes = Plan::compile(&blueprint, &SettingValues::from_json(&settings))
+        .expect_err("three mistakes");
+    let shown: Vec<String> = mistakes.iter().map(ToString::to_string).collect();
+    assert_eq!(
+        shown,
+        [
+            "built-in:default: MR5004 the setting `identity` takes one of simplified, original, \
+             legacy",
+            "built-in:default: MR5104 the blueprint `default` has no setting `identty` \
+             (did you mean `identity`?)",
+            "built-in:default: MR5004 the setting `transactions` takes true or false",
+        ]
+    );
+}
+
+#[test]
+fn explain_tells_rules_and_the_lines_of_fields() {
+    let mut mapping = Mapping::default(&json!({}));
+    mapping.facts.client_ip = None;
+    let body = r#"{"type":"group","userId":"u","groupId":"g","traits":{"name":"N"}}"#;
+    let event = EventView {
+        kind: EventKind::Group,
+        facts: &mapping.facts,
+        received_at: AT,
+        body: body.as_bytes(),
+    };
+    let told = Mapper::new().explain(&mapping.plan, &event);
+    let names: Vec<(&str, bool)> = told["rules"]
+        .as_array()
+        .expect("rules")
+        .iter()
+        .map(|rule| (rule["name"].as_str().expect("a name"), rule["matched"] == true))
+        .collect();
+    assert_eq!(names, [("Events", false), ("Identify", false), ("Group", true)]);
+    let field = &told["actions"][0]["fields"][0];
+    assert_eq!(field["field"], "$name");
+    assert_eq!(field["from"], "$.traits.name");
+    let text = include_str!("../../blueprints/default.yaml");
+    let line = text.lines().position(|line| line.trim() == "$name: $.traits.name").map(|n| n + 1);
+    assert_eq!(field["line"].as_u64().and_then(|n| usize::try_from(n).ok()), line);
+    assert_eq!(told["outcome"]["state"], "send");
+    assert_eq!(told["rows"].as_array().map(Vec::len), Some(2));
+}
