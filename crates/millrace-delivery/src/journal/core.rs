@@ -377,7 +377,10 @@ impl<L: LogStore> JournalCore<L> {
                 Err(error) => return Err(error),
             }
         }
-        if rolled { self.drop_old() } else { Ok(()) }
+        if rolled {
+            self.drop_old();
+        }
+        Ok(())
     }
 
     /// Writes down where everything stands. Only between groups.
@@ -407,8 +410,8 @@ impl<L: LogStore> JournalCore<L> {
     }
 
     /// Drops the segments that are older than the retention, closed for all integrations and not
-    /// needed by the last checkpoint.
-    pub(super) fn drop_old(&mut self) -> Result<(), LogError> {
+    /// needed by the last checkpoint. One that cannot be removed stays until the next try.
+    pub(super) fn drop_old(&mut self) {
         let low = self.tracks.iter().map(|track| track.low).min().unwrap_or(self.log.next());
         let needed = low.min(self.last_checkpoint);
         let now = self.clock.now();
@@ -419,9 +422,10 @@ impl<L: LogStore> JournalCore<L> {
                 next.base <= needed && now.since(next.created_at) >= self.retention()
             })
             .last();
-        match old {
-            Some(keep) => self.log.drop_before(keep.base).map(|_| ()),
-            None => Ok(()),
+        if let Some(keep) = old
+            && let Err(error) = self.log.drop_before(keep.base)
+        {
+            tracing::warn!(%error, "an old segment of the log cannot be removed");
         }
     }
 

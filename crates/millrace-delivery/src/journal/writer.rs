@@ -26,6 +26,9 @@ const PROGRESS_WAIT: Duration = Duration::from_millis(100);
 /// How often an idle thread looks whether there is room on the disk.
 const IDLE_WAIT: Duration = Duration::from_secs(1);
 
+/// How often an idle thread looks for segments to drop; a busy one does at every new segment.
+const TIDY_WAIT: Duration = Duration::from_secs(600);
+
 /// What a reader gets: batches, and where to go on.
 pub(super) type ReadAnswer = Result<(Vec<RawOpen>, Seq), ReadError>;
 
@@ -132,6 +135,7 @@ impl<L: LogStore> Writer<L> {
     pub(super) fn run(mut self) {
         self.publish();
         let mut progress_since: Option<Duration> = None;
+        let mut tidied = self.core.clock.elapsed();
         loop {
             let wait = if progress_since.is_some() { PROGRESS_WAIT } else { IDLE_WAIT };
             let mut waiting = Waiting::default();
@@ -146,6 +150,10 @@ impl<L: LogStore> Writer<L> {
                 Err(RecvTimeoutError::Disconnected) => left = true,
             }
             let now = self.core.clock.elapsed();
+            if now.saturating_sub(tidied) >= TIDY_WAIT && !self.core.poisoned {
+                tidied = now;
+                self.core.drop_old();
+            }
             if self.core.has_progress() {
                 let since = *progress_since.get_or_insert(now);
                 waiting.urgent |= now.saturating_sub(since) >= PROGRESS_WAIT;
