@@ -4,7 +4,7 @@
 use millrace_model::time::UnixMillis;
 
 use super::Run;
-use super::object::Members;
+use super::object::{Layout, Members};
 use super::value::{Value, close};
 use crate::json::{careful, number, text};
 use crate::plan::node::{Call, Filter, Object};
@@ -236,7 +236,9 @@ impl<'a> Run<'a> {
         self.make(|run, out| {
             out.push(b'{');
             let below = level.saturating_add(1);
-            let count = run.write_members(&object, base, below, Members::Any, true, out);
+            let layout =
+                Layout { members: Members::Any, level: below, first: true, outermost: false };
+            let count = run.write_members(&object, base, layout, out);
             out.push(b'}');
             close(count, level, out)
         })

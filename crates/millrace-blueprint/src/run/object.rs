@@ -41,6 +41,18 @@ pub(super) enum Members {
     Lists,
 }
 
+/// How an object is written.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Layout {
+    pub(super) members: Members,
+    /// The level of the members' values (1: the value of a property).
+    pub(super) level: u8,
+    /// False when members were written before.
+    pub(super) first: bool,
+    /// True for the outermost object of a row, whose members `explain` lists.
+    pub(super) outermost: bool,
+}
+
 impl<'a> Run<'a> {
     /// Builds an object that is a value itself.
     pub(super) fn nested_object(
@@ -49,10 +61,12 @@ impl<'a> Run<'a> {
         level: u8,
         out: &mut Vec<u8>,
     ) -> bool {
-        let base = self.gather(object, level.saturating_add(1));
+        let level_below = level.saturating_add(1);
+        let base = self.gather(object, level_below);
         out.push(b'{');
-        let count =
-            self.write_members(object, base, level.saturating_add(1), Members::Any, true, out);
+        let layout =
+            Layout { members: Members::Any, level: level_below, first: true, outermost: false };
+        let count = self.write_members(object, base, layout, out);
         out.push(b'}');
         close(count, level, out)
     }
@@ -187,16 +201,15 @@ impl<'a> Run<'a> {
     }
 
     /// Writes the winners among the gathered members and forgets them all. Gives their number.
-    /// `first` is false when a member was written before.
     pub(super) fn write_members(
         &mut self,
         object: &Object,
         base: usize,
-        level: u8,
-        members: Members,
-        mut first: bool,
+        layout: Layout,
         out: &mut Vec<u8>,
     ) -> usize {
+        let Layout { members, level, mut first, outermost } = layout;
+        let mut trace = if outermost { self.scratch.trace.take() } else { None };
         let below = self.scratch.winners.len();
         self.scratch.winners.resize(below + object.names, 0);
         let gathered = self.scratch.pending.get(base..).unwrap_or_default();
@@ -224,6 +237,9 @@ impl<'a> Run<'a> {
                 (Value::Nothing, Some(EntryKind::Member { key, .. })) => key,
                 (name, _) => self.json(name),
             };
+            if let (Some(trace), Some(entry)) = (&mut trace, entry) {
+                trace.field(&String::from_utf8_lossy(name), entry);
+            }
             if !std::mem::take(&mut first) {
                 out.push(b',');
             }
@@ -241,22 +257,10 @@ impl<'a> Run<'a> {
         }
         self.scratch.pending.truncate(base);
         self.scratch.winners.truncate(below);
-        count
-    }
-
-    /// Notes for `explain` which entries of an object are about to be written.
-    pub(super) fn note_members(&mut self, object: &Object, base: usize) {
-        let Some(mut trace) = self.scratch.trace.take() else { return };
-        for pending in self.scratch.pending.get(base..).unwrap_or_default() {
-            let entry = usize::try_from(pending.entry).ok().and_then(|at| object.entries.get(at));
-            let Some(entry) = entry else { continue };
-            let name = match (pending.name, &entry.what) {
-                (Value::Nothing, EntryKind::Member { key, .. }) => key,
-                (name, _) => self.json(name),
-            };
-            trace.field(&String::from_utf8_lossy(name), entry);
+        if trace.is_some() {
+            self.scratch.trace = trace;
         }
-        self.scratch.trace = Some(trace);
+        count
     }
 }
 

@@ -6,7 +6,7 @@ use millrace_model::id::InsertId;
 use millrace_model::row::{Endpoint, LaneKey, Lanes, Row, RowRole, Rows};
 use millrace_model::time::UnixMillis;
 
-use super::object::{GATHER_LIMIT, Members};
+use super::object::{GATHER_LIMIT, Layout, Members};
 use super::value::Value;
 use super::{FIRST_TIME, Run, Stop, not_ahead};
 use crate::json::cursor::MEMBER_LIMIT;
@@ -63,6 +63,12 @@ impl<'a> Run<'a> {
         }
     }
 
+    /// True for a text that can be an event's name.
+    fn is_name(&self, value: Value) -> bool {
+        let mut spare = String::new();
+        self.text(value, &mut spare).is_some_and(|name| !name.trim().is_empty())
+    }
+
     /// Writes an id, which Mixpanel takes as a text only.
     fn write_id(&self, key: &[u8], id: Value, out: &mut Vec<u8>) {
         out.extend_from_slice(key);
@@ -89,7 +95,7 @@ impl<'a> Run<'a> {
     fn event_row(&mut self, event: &'a Event, out: &mut Rows) -> Result<(), Stop> {
         let name = self.value(&event.name, 1);
         let mut spare = String::new();
-        if self.text(name, &mut spare).is_none_or(|name| name.trim().is_empty()) {
+        if !self.is_name(name) {
             return Err(Stop::new(Code::NoMappedName, "the event has no name after mapping"));
         }
         let distinct_id = self.id(&event.distinct_id);
@@ -112,7 +118,6 @@ impl<'a> Run<'a> {
         let (user_id, device_id) = (self.id(&event.user_id), self.id(&event.device_id));
         let ip = self.value(&event.ip, 1);
         let base = self.gather(&event.properties, 1);
-        self.note_members(&event.properties, base);
 
         let start = out.bytes.len();
         let bytes = &mut out.bytes;
@@ -131,7 +136,8 @@ impl<'a> Run<'a> {
             }
         }
         self.write_ip(b",\"ip\":", ip, bytes);
-        let count = self.write_members(&event.properties, base, 1, Members::Any, false, bytes);
+        let layout = Layout { members: Members::Any, level: 1, first: false, outermost: true };
+        let count = self.write_members(&event.properties, base, layout, bytes);
         bytes.extend_from_slice(b"}}");
         self.within_bounds()?;
         if count + fixed >= MEMBER_LIMIT {
@@ -172,7 +178,7 @@ impl<'a> Run<'a> {
         let (mut spare, mut other) = (String::new(), String::new());
         let mut lanes = self.lanes;
         match (self.identifier_text(first, &mut spare), self.identifier_text(second, &mut other)) {
-            (Some(first), Some(second)) if first != second && !self.is_blank(name) => {
+            (Some(first), Some(second)) if first != second && self.is_name(name) => {
                 for id in [first, second] {
                     lanes.add(LaneKey::person(id.strip_prefix("$device:").unwrap_or(id)));
                 }
@@ -306,9 +312,9 @@ impl<'a> Run<'a> {
                     _ => Members::Any,
                 };
                 let base = self.gather(object, 1);
-                self.note_members(object, base);
                 out.push(b'{');
-                let count = self.write_members(object, base, 1, members, true, out);
+                let layout = Layout { members, level: 1, first: true, outermost: true };
+                let count = self.write_members(object, base, layout, out);
                 out.extend_from_slice(b"}}");
                 self.within_bounds()?;
                 if count > GATHER_LIMIT {

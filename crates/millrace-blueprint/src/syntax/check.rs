@@ -7,10 +7,10 @@ use millrace_model::diagnostic::Diagnostic;
 use serde_json::Value;
 
 use super::actions;
-use super::ast::{Checked, Condition, Entry, Kinds, Outcome, Place, Rule};
+use super::ast::{Checked, Condition, Kinds, Outcome, Place, Rule};
 use super::problems::Problems;
 use super::tree::{self, Key, Node, NodeValue, Scalar};
-use super::values::Reader;
+use super::values::{Block, Reader};
 use crate::settings::{Setting, SettingKind};
 
 const TOP_KEYS: [&str; 5] = ["blueprint", "about", "settings", "shared", "rules"];
@@ -48,15 +48,21 @@ fn top(root: &Node, problems: &mut Problems) -> Option<Checked> {
         None => Vec::new(),
     };
     let mut shared = HashMap::new();
+    let mut size = 0;
     if let Some(node) = member(members, "shared") {
-        shared_blocks(node, &settings, &mut shared, problems);
+        shared_blocks(node, &settings, &mut shared, &mut size, problems);
     }
     let mut rules = Vec::new();
     match member(members, "rules").map(|node| (&node.value, node)) {
         Some((NodeValue::List(items), _)) => {
             for item in items {
-                let mut reader =
-                    Reader { problems, settings: &settings, shared: &shared, items: 0 };
+                let mut reader = Reader {
+                    problems,
+                    settings: &settings,
+                    shared: &shared,
+                    items: 0,
+                    size: &mut size,
+                };
                 rules.extend(rule(item, &mut reader));
             }
         }
@@ -151,6 +157,11 @@ fn setting(key: &Key, node: &Node, problems: &mut Problems) -> Option<Setting> {
             return None;
         }
     };
+    if let Some(of) = member(members, "of")
+        && !matches!(kind, SettingKind::Choice(_))
+    {
+        problems.add(of.place, Code::UnknownKey, "only a choice has `of`", None);
+    }
     let Some(default_node) = member(members, "default") else {
         problems.add(key.place, Code::MissingKey, "the setting needs a default", None);
         return None;
@@ -192,14 +203,16 @@ fn plain_value(node: &Node) -> Value {
 fn shared_blocks(
     node: &Node,
     settings: &[Setting],
-    shared: &mut HashMap<String, Vec<Entry>>,
+    shared: &mut HashMap<String, Block>,
+    size: &mut usize,
     problems: &mut Problems,
 ) {
     for (key, node) in map(node, "`shared`", problems).unwrap_or_default() {
         let Some(members) = map(node, "a shared block", problems) else { continue };
-        let mut reader = Reader { problems, settings, shared, items: 0 };
+        let before = *size;
+        let mut reader = Reader { problems, settings, shared, items: 0, size };
         let entries = reader.entries(members);
-        shared.insert(key.text.clone(), entries);
+        shared.insert(key.text.clone(), Block { entries, size: size.saturating_sub(before) });
     }
 }
 

@@ -12,6 +12,9 @@ use super::tree::Scalar;
 /// How deep expressions and conditions may be nested in one text.
 pub(crate) const DEPTH_LIMIT: u32 = 32;
 
+/// How many `??` may follow each other.
+const CHAIN_LIMIT: u32 = 64;
+
 /// What a bare name means, which depends on where it stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Names {
@@ -180,7 +183,11 @@ impl Parser {
     pub(crate) fn expression(&mut self) -> Result<Expression, Mistake> {
         self.enter()?;
         let mut left = self.term()?;
-        loop {
+        // Each step of the chain nests the ones before it.
+        for links in 0.. {
+            if links > CHAIN_LIMIT {
+                return Err(self.mistake("the chain is too long"));
+            }
             let blank = match self.peek() {
                 What::Sign("??") => false,
                 What::Sign("?|") => true,

@@ -68,6 +68,9 @@ impl Mistake {
 const SIGNS: [&str; 15] =
     ["??", "?|", "==", "!=", "<=", ">=", "&&", "||", "=", "<", ">", "!", "(", ")", ","];
 
+/// How many steps a path may have. Events are not nested as deep.
+const PATH_LIMIT: usize = 128;
+
 /// Characters of a bare name.
 pub(crate) fn is_name(c: char) -> bool {
     c.is_alphanumeric() || c == '_' || c == '$' || c == '-'
@@ -180,6 +183,9 @@ impl Lexer {
     fn steps(&mut self) -> Result<Vec<Step>, Mistake> {
         let mut steps = Vec::new();
         loop {
+            if steps.len() > PATH_LIMIT {
+                return Err(Mistake::new(self.here(), "the path has too many steps"));
+            }
             match (self.peek(0), self.peek(1)) {
                 (Some('.'), Some(c)) if is_name(c) => {
                     self.at += 1;

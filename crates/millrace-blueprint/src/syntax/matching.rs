@@ -66,13 +66,17 @@ impl Parser {
         let start = self.place();
         if self.eat("(") {
             // A bracket opens a condition, or a value: `($.a ?? $.b) = 1`.
-            if let Ok(inner) = self.any()
-                && self.eat(")")
-                && !self.is_operator()
-            {
-                return Ok(inner);
+            let inner = self.any();
+            if inner.is_ok() && self.eat(")") && !self.is_operator() {
+                return inner;
             }
             self.back_to(start);
+            let value = self.expression().and_then(|left| self.comparison(left));
+            // When neither reads well, the reading that came further is the one that was meant.
+            return match (inner, value) {
+                (Err(first), Err(second)) if first.at >= second.at => Err(first),
+                (_, value) => value,
+            };
         }
         if let Some(condition) = self.predicate()? {
             return Ok(condition);

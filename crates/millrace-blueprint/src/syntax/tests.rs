@@ -98,6 +98,7 @@ fn match_texts_read_well_or_are_refused() {
         ("event matches \"a\"", "6:26: MR5103 a pattern needs a star"),
         ("event < \"a\"", "6:18: MR5103 `<` compares numbers only"),
         ("(event = \"a\"", "MR5103"),
+        ("(event = \"a\" or evnt = \"b\") and exists($.x)", "6:28: MR5103 the name `evnt`"),
         ("event =", "6:19: MR5103 a value is expected before the end"),
     ] {
         let found = problems(&with("1", &format!("'{when}'")));
@@ -126,6 +127,20 @@ fn all_mistakes_come_at_once() {
         "MR5105 the rule `d` can never be reached",
     ] {
         assert!(found.iter().any(|one| one.contains(wanted)), "{wanted}\n{found:#?}");
+    }
+}
+
+#[test]
+fn texts_that_would_grow_without_end_are_refused() {
+    let mut text = "blueprint: b\nshared:\n  b0: { a: 1, b: 2 }\n".to_owned();
+    for n in 1..40 {
+        text.push_str(&format!("  b{n}: {{ \"...\": [shared.b{0}, shared.b{0}] }}\n", n - 1));
+    }
+    text.push_str("rules: [{ name: r, drop: true }]\n");
+    assert!(problems(&text).iter().any(|one| one.contains("the blueprint is too large")));
+    for value in [format!("$.a{}", ".a".repeat(9000)), format!("$.a{}", " ?? $.a".repeat(9000))] {
+        let found = problems(&with(&value, "type = \"track\""));
+        assert!(found.iter().any(|one| one.contains("too ")), "{found:?}");
     }
 }
 

@@ -26,14 +26,41 @@ pub(crate) struct Reader<'a> {
     pub(crate) problems: &'a mut Problems,
     pub(crate) settings: &'a [Setting],
     /// The blocks of `shared`, by name.
-    pub(crate) shared: &'a HashMap<String, Vec<Entry>>,
+    pub(crate) shared: &'a HashMap<String, Block>,
     /// How many `each` are around the value.
     pub(crate) items: u32,
+    /// How many values the blueprint has so far, copies of shared blocks included.
+    pub(crate) size: &'a mut usize,
 }
 
+/// A block of `shared`, ready to be copied to where it is spread.
+pub(crate) struct Block {
+    pub(crate) entries: Vec<Entry>,
+    /// How many values it has.
+    pub(crate) size: usize,
+}
+
+/// How many values a blueprint may have. Shared blocks that use shared blocks would otherwise
+/// make a small text as large as they like; slots and names are numbered in 16 bits.
+const SIZE_LIMIT: usize = 50_000;
+
 impl Reader<'_> {
+    /// Counts values; false when there are too many.
+    fn grow(&mut self, place: Place, by: usize) -> bool {
+        let fits = self.size.saturating_add(by) <= SIZE_LIMIT;
+        if fits {
+            *self.size += by;
+        } else {
+            self.problems.add(place, Code::BadValue, "the blueprint is too large", None);
+        }
+        fits
+    }
+
     /// Reads any value. After a problem the result is a placeholder.
     pub(crate) fn value(&mut self, node: &Node) -> Expression {
+        if !self.grow(node.place, 1) {
+            return Expression::Nothing;
+        }
         match &node.value {
             NodeValue::Scalar(scalar) => self.scalar(node.place, scalar),
             NodeValue::List(items) => {
@@ -143,7 +170,11 @@ impl Reader<'_> {
             && let Some(name) = scalar.text.strip_prefix("shared.")
         {
             match self.shared.get(name) {
-                Some(block) => entries.extend(block.iter().cloned()),
+                Some(block) => {
+                    if self.grow(node.place, block.size) {
+                        entries.extend(block.entries.iter().cloned());
+                    }
+                }
                 None => {
                     let mut known: Vec<&str> = self.shared.keys().map(String::as_str).collect();
                     known.sort_unstable();
