@@ -118,16 +118,7 @@ pub(crate) fn read(text: &str, problems: &mut Problems) -> Option<Node> {
                 place: at,
                 content: OpenContent::Map { members: Vec::new(), key: None },
             }),
-            Event::SequenceEnd | Event::MappingEnd => {
-                if let Some(done) = open.pop() {
-                    let value = match done.content {
-                        OpenContent::List(items) => NodeValue::List(items),
-                        OpenContent::Map { members, .. } => NodeValue::Map(members),
-                    };
-                    let node = Node { place: done.place, value };
-                    add(&mut open, &mut root, node, problems);
-                }
-            }
+            Event::SequenceEnd | Event::MappingEnd => close(&mut open, &mut root, problems),
             Event::Alias(_) => {
                 problems.add(
                     at,
@@ -185,6 +176,17 @@ fn expects_key(open: &mut [Open]) -> Option<&mut Option<Key>> {
     }
 }
 
+/// Closes the innermost container.
+fn close(open: &mut Vec<Open>, root: &mut Option<Node>, problems: &mut Problems) {
+    let Some(done) = open.pop() else { return };
+    let value = match done.content {
+        OpenContent::List(items) => NodeValue::List(items),
+        OpenContent::Map { members, .. } => NodeValue::Map(members),
+    };
+    add(open, root, Node { place: done.place, value }, problems);
+}
+
+/// Puts a value into the innermost container.
 fn add(open: &mut [Open], root: &mut Option<Node>, node: Node, problems: &mut Problems) {
     match open.last_mut().map(|open| &mut open.content) {
         None => *root = Some(node),
