@@ -91,7 +91,8 @@ impl<'a> Run<'a> {
                     }
                 }
                 EntryKind::Spread { value, filter } => {
-                    let value = self.value(value, level);
+                    // Only its members stay: they stand at this level, the object one above.
+                    let value = self.value(value, level.saturating_sub(1));
                     self.spread(object, base, place, value, filter.as_ref());
                 }
             }

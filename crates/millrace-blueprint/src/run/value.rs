@@ -319,8 +319,12 @@ fn finish_list(count: usize, level: u8, out: &mut Vec<u8>) -> bool {
     close(count, level, out)
 }
 
-/// What is true for lists and objects that were built.
+/// What is true for lists and objects that were built. At level 0 stands what is only made to be
+/// spread: the row's own limits hold for its members.
 pub(super) fn close(count: usize, level: u8, out: &mut Vec<u8>) -> bool {
+    if level == 0 {
+        return count > 0;
+    }
     if count >= MEMBER_LIMIT || level > careful::LEVEL_LIMIT {
         let json = std::mem::take(out);
         careful::as_text(&json, out);

@@ -74,6 +74,20 @@ fn rows_that_mixpanel_would_refuse_are_set_aside() {
 }
 
 #[test]
+fn what_is_made_to_be_spread_has_the_limits_of_where_it_is_spread() {
+    let text = "blueprint: b\nrules:\n  - name: r\n    send:\n      - event:\n          name: n\n          \
+        distinct_id: $.userId\n          properties:\n            \"...\": omit($.none, a) ?? omit($.properties, a)\n";
+    let mut mapping = Mapping::new(&Blueprint::parse("b", text).expect("right"), &json!({}));
+    let rows = mapping.outcome(&track(r#"{"a":1,"d":{"e":{"f":{"g":1}}},"h":{"i":{"j":1}}}"#));
+    let found = &rows[0]["body"]["properties"];
+    assert_eq!(found["a"], Value::Null);
+    assert_eq!(found["d"], json!({"e": {"f": {"g": 1}}}));
+    let members: Vec<String> = (0..300).map(|n| format!("\"p{n}\":1")).collect();
+    let event = track(&format!("{{{}}}", members.join(",")));
+    assert_eq!(mapping.outcome(&event), json!({"set_aside": "MR2004"}));
+}
+
+#[test]
 fn times_outside_of_what_mixpanel_takes() {
     let mut mapping = Mapping::default(&json!({}));
     let mut time = |at: i64| {
