@@ -67,13 +67,13 @@ impl Server {
         for line in BufReader::new(stdout).lines() {
             let line = line?;
             let mut words = line.split_whitespace();
-            let (Some(name), Some(value)) = (words.next(), words.next()) else { continue };
-            let address = value.trim_start_matches("http://").to_owned();
+            let name = words.next();
+            let address = words.next().unwrap_or_default().trim_start_matches("http://").to_owned();
             match name {
-                "collector" => server.collector = address,
-                "management" => server.management = address,
-                "twin" => server.twin = Some(address),
-                "ready" => return Ok(server),
+                Some("collector") => server.collector = address,
+                Some("management") => server.management = address,
+                Some("twin") => server.twin = Some(address),
+                Some("ready") => return Ok(server),
                 _ => {}
             }
         }

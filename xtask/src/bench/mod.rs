@@ -10,6 +10,7 @@ mod pipeline;
 mod table;
 
 use std::fs;
+use std::process::Command;
 
 use anyhow::Context as _;
 use clap::Args;
@@ -33,9 +34,23 @@ pub(crate) struct BenchArguments {
     json: bool,
 }
 
+/// Runs this command again, compiled with optimisation.
+fn optimised(arguments: impl Iterator<Item = String>) -> anyhow::Result<bool> {
+    let status = Command::new("cargo")
+        .args(["run", "--release", "--locked", "--quiet", "--package", "xtask", "--"])
+        .args(arguments)
+        .status()
+        .context("cargo could not be started")?;
+    Ok(status.success())
+}
+
 /// Runs the benchmarks; true when every limit is kept.
 #[expect(clippy::print_stdout, clippy::print_stderr, reason = "this is a command for people")]
 pub(crate) fn run(arguments: &BenchArguments) -> anyhow::Result<bool> {
+    if cfg!(debug_assertions) {
+        // The alias `cargo xtask` builds without optimisation: that would measure the wrong thing.
+        return optimised(std::env::args().skip(1));
+    }
     let path = shared_folder().join("bench/events-10k.jsonl");
     let text = fs::read_to_string(&path)
         .with_context(|| format!("{} (set MILLRACE_SHARED)", path.display()))?;
@@ -56,7 +71,12 @@ pub(crate) fn run(arguments: &BenchArguments) -> anyhow::Result<bool> {
     for case in pipeline::CASES {
         if wanted(case.name) {
             eprintln!("{} ...", case.name);
-            rows.extend(runtime.block_on(pipeline::run(case, &binary, &events, arguments.events))?);
+            rows.extend(runtime.block_on(pipeline::run(
+                case,
+                &binary,
+                &events,
+                arguments.events,
+            ))?);
         }
     }
     if wanted("cold start") {

@@ -28,7 +28,12 @@ pub(crate) struct Row {
 
 impl Row {
     /// A figure with its limit.
-    pub(crate) fn new(name: impl Into<String>, value: f64, unit: &'static str, limit: Limit) -> Row {
+    pub(crate) fn new(
+        name: impl Into<String>,
+        value: f64,
+        unit: &'static str,
+        limit: Limit,
+    ) -> Row {
         Row { name: name.into(), value, unit, limit }
     }
 

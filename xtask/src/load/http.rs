@@ -58,8 +58,8 @@ impl Connection {
                 return if self.buffer.is_empty() { Ok(None) } else { bail!("cut off") };
             }
         };
-        let head = String::from_utf8_lossy(self.buffer.get(..head_end).unwrap_or_default())
-            .into_owned();
+        let head =
+            String::from_utf8_lossy(self.buffer.get(..head_end).unwrap_or_default()).into_owned();
         let mut lines = head.split("\r\n");
         let first_line = lines.next().unwrap_or_default().to_owned();
         let length: usize = lines

@@ -36,11 +36,8 @@ fn compile(used: &BlueprintUse) -> Result<Plan, Vec<Diagnostic>> {
         BlueprintRef::BuiltIn(name) => built_in(name, &used.place),
         BlueprintRef::File(path) => from_file(path, &used.place),
     }?;
-    let values: serde_json::Map<String, serde_json::Value> = used
-        .settings
-        .iter()
-        .map(|(name, setting)| (name.clone(), setting.value.clone()))
-        .collect();
+    let values: serde_json::Map<String, serde_json::Value> =
+        used.settings.iter().map(|(name, setting)| (name.clone(), setting.value.clone())).collect();
     let values = SettingValues::from_json(&serde_json::Value::Object(values));
     Plan::compile(&blueprint, &values)
         .map_err(|mistakes| mistakes.into_iter().map(|mistake| at_setting(mistake, used)).collect())
@@ -69,7 +66,12 @@ pub fn built_in(name: &str, place: &Place) -> Result<Blueprint, Vec<Diagnostic>>
     let names = Blueprint::built_in_names();
     Blueprint::built_in(name).unwrap_or_else(|| {
         let suggestion = nearest(name, names.iter().copied()).map_or_else(
-            || format!("built in: {}; a file is named with a path such as ./shop.yaml", names.join(", ")),
+            || {
+                format!(
+                    "built in: {}; a file is named with a path such as ./shop.yaml",
+                    names.join(", ")
+                )
+            },
             |near| format!("did you mean \"{near}\"?"),
         );
         let message = format!("there is no blueprint \"{name}\"");

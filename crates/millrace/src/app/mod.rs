@@ -80,15 +80,20 @@ impl App {
             options.limits.horizon = integration.retry_horizon;
             let (clock, entropy) = (Arc::clone(&clock), Arc::clone(&entropy));
             let transport = Arc::new(transport);
-            let engine =
-                Engine::start(options, plan, journal.clone(), transport, clock, entropy)
-                    .map_err(Failure::internal)?;
+            let engine = Engine::start(options, plan, journal.clone(), transport, clock, entropy)
+                .map_err(Failure::internal)?;
             engines.push(engine);
         }
 
         let overview = overview::JournalOverview::new(config, journal.clone(), &engines);
-        let servers =
-            servers::Servers::start(config, listeners, &journal, Arc::new(overview), &clock, &entropy);
+        let servers = servers::Servers::start(
+            config,
+            listeners,
+            &journal,
+            Arc::new(overview),
+            &clock,
+            &entropy,
+        );
         let integrations =
             config.integrations.iter().map(|integration| integration.id.clone()).collect();
         Ok(App { journal, worker, engines, servers, twin, integrations })
@@ -175,9 +180,7 @@ fn mixpanel_options(
     Region::parse(&base, false)
         .and_then(|region| MixpanelOptions::new(region, integration.token.clone()))
         .map(|options| options.with_gzip(integration.gzip))
-        .map_err(|error| {
-            Failure::usage(anyhow::anyhow!("integration {}: {error}", integration.id))
-        })
+        .map_err(|error| Failure::usage(anyhow::anyhow!("integration {}: {error}", integration.id)))
 }
 
 fn start_twin(
@@ -206,7 +209,10 @@ fn project_options(project: &TwinProject) -> ProjectOptions {
     let service_accounts = project
         .service_accounts
         .iter()
-        .map(|account| ServiceAccount { user: account.user.clone(), secret: account.secret.clone() })
+        .map(|account| ServiceAccount {
+            user: account.user.clone(),
+            secret: account.secret.clone(),
+        })
         .collect();
     ProjectOptions {
         id: project.id,

@@ -111,7 +111,9 @@ impl Source {
         let Some(path) = &arguments.events else {
             return Ok(Source::Shop { seed: arguments.seed });
         };
-        let count = || -> anyhow::Result<u64> { Ok(BufReader::new(File::open(path)?).lines().count() as u64) };
+        let count = || -> anyhow::Result<u64> {
+            Ok(BufReader::new(File::open(path)?).lines().count() as u64)
+        };
         let lines = count()
             .with_context(|| format!("cannot read {}", path.display()))
             .map_err(Failure::usage)?;
@@ -164,10 +166,7 @@ fn total(app: &App) -> LedgerSums {
     app.ledgers().into_iter().map(|(_, sums)| sums).next().unwrap_or_default()
 }
 
-async fn twin_summary(
-    client: &reqwest::Client,
-    addresses: &Addresses,
-) -> Result<Value, Failure> {
+async fn twin_summary(client: &reqwest::Client, addresses: &Addresses) -> Result<Value, Failure> {
     let Some(twin) = addresses.twin else { return Ok(Value::Null) };
     let answer = async {
         let url = format!("http://{twin}/twin/v1/projects/1/summary");

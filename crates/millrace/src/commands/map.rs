@@ -170,7 +170,8 @@ impl Mapping {
     }
 
     fn map_event(&mut self, event: &Event, received_at: UnixMillis) -> Answer {
-        let view = EventView { kind: event.kind, facts: &event.facts, received_at, body: &event.body };
+        let view =
+            EventView { kind: event.kind, facts: &event.facts, received_at, body: &event.body };
         self.rows.clear();
         let mapped = self.mapper.map(&self.plan, &view, &mut self.rows);
         let explain = self.explain.then(|| self.mapper.explain(&self.plan, &view));
@@ -210,11 +211,7 @@ fn request(parts: RequestParts) -> Result<Request, serde_json::Error> {
         method: parts.method,
         url: parts.url,
         params: parts.params.into_iter().collect(),
-        headers: parts
-            .headers
-            .into_iter()
-            .map(|(name, value)| (title_case(name), value))
-            .collect(),
+        headers: parts.headers.into_iter().map(|(name, value)| (title_case(name), value)).collect(),
         encoding: parts.encoding.as_str(),
         body: serde_json::from_slice(&parts.body)?,
     })

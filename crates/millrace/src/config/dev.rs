@@ -11,8 +11,8 @@ use millrace_model::id::IdError;
 use millrace_model::secret::Secret;
 
 use super::tree::{
-    BlueprintRef, BlueprintUse, Config, Destination, Integration, Limits, Log, Pipeline, Place, Server, Twin,
-    TwinProject, TwinServiceAccount, TwinViews,
+    BlueprintRef, BlueprintUse, Config, Destination, Integration, Limits, Log, Pipeline, Place,
+    Server, Twin, TwinProject, TwinServiceAccount, TwinViews,
 };
 
 /// What diagnostics name as the file of what was typed.

@@ -1,7 +1,7 @@
 //! The configuration: what `millrace serve` and `millrace check` are told.
 //!
 //! One TOML file becomes one [`Config`] of plain, checked data in two steps: the document with the
-//! place of every key and value ([`document`]), then the tree ([`sections`]). Every mistake in the
+//! place of every key and value (`document`), then the tree (`sections`). Every mistake in the
 //! file is found in one go and told with line, column, code and, where one is near, what was
 //! probably meant. Unknown keys are mistakes. `docs/configuration.md` is the reference for users;
 //! a test runs its examples.
@@ -30,8 +30,8 @@ use millrace_model::code::Code;
 use millrace_model::diagnostic::Diagnostic;
 
 pub use tree::{
-    BlueprintRef, BlueprintUse, Config, Destination, Integration, Limits, Log, Pipeline, Place, Region, Server,
-    Setting, Twin, TwinProject, TwinServiceAccount, TwinViews,
+    BlueprintRef, BlueprintUse, Config, Destination, Integration, Limits, Log, Pipeline, Place,
+    Region, Server, Setting, Twin, TwinProject, TwinServiceAccount, TwinViews,
 };
 
 /// The file that is read when none is named.

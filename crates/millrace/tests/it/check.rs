@@ -33,13 +33,9 @@ blueprint = "defualt"
     assert_eq!(output.status.code(), Some(64));
     let text = String::from_utf8(output.stderr).unwrap();
     assert_eq!(text.lines().count(), 5, "{text}");
-    for (line, words) in [
-        (3, "collect"),
-        (7, "7 parsecs"),
-        (15, "`shop`"),
-        (17, "mars"),
-        (18, "default"),
-    ] {
+    for (line, words) in
+        [(3, "collect"), (7, "7 parsecs"), (15, "`shop`"), (17, "mars"), (18, "default")]
+    {
         let place = format!("millrace.toml:{line}:");
         assert!(
             text.lines().any(|error| error.contains(&place) && error.contains(words)),
@@ -89,7 +85,9 @@ fn usage_errors_end_with_64() {
 
 #[test]
 fn help_has_examples() {
-    for arguments in [&["--help"][..], &["demo", "--help"], &["serve", "--help"], &["map", "--help"]] {
+    for arguments in
+        [&["--help"][..], &["demo", "--help"], &["serve", "--help"], &["map", "--help"]]
+    {
         let output = millrace().args(arguments).output().unwrap();
         assert_eq!(output.status.code(), Some(0), "{arguments:?}");
         assert!(String::from_utf8_lossy(&output.stdout).contains("Example"), "{arguments:?}");

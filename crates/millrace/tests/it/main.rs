@@ -1,5 +1,13 @@
 //! Tests of the real binary as a process: the command line's contract, real SDKs, kill -9.
 
+#![expect(
+    clippy::expect_used,
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::print_stdout,
+    reason = "a test that cannot go on has failed"
+)]
+
 mod check;
 mod demo;
 mod docs;
@@ -9,3 +17,4 @@ mod map;
 mod quick_start;
 mod sdk;
 mod server;
+mod stop;

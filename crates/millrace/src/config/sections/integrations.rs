@@ -11,7 +11,9 @@ use super::{Named, YEAR, identifier, json, name_text, non_empty, refuse_second};
 use crate::config::document::{Field, Report, Section};
 use crate::config::quantity::{show_span, span};
 use crate::config::secrets::{self, Literal};
-use crate::config::tree::{BlueprintRef, BlueprintUse, Destination, Integration, Pipeline, Region, Setting};
+use crate::config::tree::{
+    BlueprintRef, BlueprintUse, Destination, Integration, Pipeline, Region, Setting,
+};
 
 /// How long a row is tried (DESIGN 9.16).
 const RETRY_HORIZON: Duration = Duration::from_secs(5 * 86_400);
