@@ -78,7 +78,6 @@ pub(crate) async fn run(
 
     let templates = events
         .chunks(case.events_per_request)
-        .take(200)
         .map(|events| Template::batch(events, &server.collector, WRITE_KEY))
         .collect::<anyhow::Result<Vec<_>>>()?;
     let load = Load {
