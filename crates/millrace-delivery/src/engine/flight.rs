@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use millrace_model::code::Code;
+use millrace_model::intake::AdmitError;
 use millrace_model::row::Endpoint;
 use millrace_model::time::Clock;
 
@@ -22,7 +23,7 @@ pub(super) enum Landing {
     Request { id: RequestId, endpoint: Endpoint, rows: usize, receipt: Receipt },
     /// A probe was answered.
     Proof(Proof),
-    /// The intent could not be made durable, so the request was not sent.
+    /// The intent could not be made durable and never can be, so the request was not sent.
     LogFailed { id: RequestId, code: Code, message: String },
 }
 
@@ -39,13 +40,31 @@ impl Route {
     /// Sends a request once.
     pub(super) async fn fly(self, outgoing: Outgoing) -> Landing {
         let Outgoing { id, endpoint, repeatable, bodies, insert_ids, .. } = outgoing;
-        if !repeatable && let Err(error) = self.sink.flush().await {
-            return Landing::LogFailed { id, code: error.code(), message: error.to_string() };
-        }
         let options = Arc::clone(&self.options);
         let build = move || request(endpoint, bodies.iter().map(AsRef::as_ref), &options).packed();
         let rows = insert_ids.len();
-        let answer = match tokio::task::spawn_blocking(build).await {
+        // What is about to be sent is on the disk first, so that after a crash the ledger knows
+        // what is sent again. It costs no time of its own while the request is being built.
+        let (intent, built) = tokio::join!(self.sink.flush(), tokio::task::spawn_blocking(build));
+        match intent {
+            Ok(()) => {}
+            Err(error @ (AdmitError::Poisoned | AdmitError::ShuttingDown)) => {
+                return Landing::LogFailed { id, code: error.code(), message: error.to_string() };
+            }
+            // A backlog must be able to drain while the disk is full. At worst a crash in these
+            // moments makes a resend that the ledger does not count, under the same insert id.
+            Err(AdmitError::DiskFull { .. } | AdmitError::Overloaded { .. }) if repeatable => {}
+            Err(error @ (AdmitError::DiskFull { .. } | AdmitError::Overloaded { .. })) => {
+                let receipt = Receipt::Retry {
+                    after: Some(error.retry_after()),
+                    code: error.code(),
+                    reason: error.to_string(),
+                    perhaps_taken: false,
+                };
+                return Landing::Request { id, endpoint, rows, receipt };
+            }
+        }
+        let answer = match built {
             Ok(parts) => self.transport.send(parts).await,
             // The runtime goes down, and this task with it.
             Err(error) => Err(TransportError {

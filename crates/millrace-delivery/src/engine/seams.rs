@@ -34,7 +34,7 @@ pub trait EventSource: Send + 'static {
 
 /// Where the ends of events go.
 pub trait EventSink: Send + Sync + 'static {
-    /// These events are about to be sent. Not waited for, unless [`EventSink::flush`] is.
+    /// These events are about to be sent. Durable once a later [`EventSink::flush`] resolves.
     fn sending(&self, events: &[Position]);
 
     /// These events have their final state.
