@@ -10,6 +10,7 @@ use std::hash::{Hash, Hasher};
 use std::net::IpAddr;
 
 use millrace_model::entropy::Entropy;
+use millrace_model::id::is_bad_identifier;
 use millrace_model::time::UnixMillis;
 
 use crate::json::{self, Members};
@@ -23,27 +24,6 @@ const VERBS: [&str; 3] = ["$identify", "$create_alias", "$merge"];
 
 /// The prefix of a device that stands as a distinct id.
 pub(crate) const DEVICE: &str = "$device:";
-
-/// Values that are no id (2.4), compared without case.
-const BAD_IDS: [&str; 17] = [
-    "00000000-0000-0000-0000-000000000000",
-    "anon",
-    "anonymous",
-    "nil",
-    "none",
-    "null",
-    "n/a",
-    "na",
-    "undefined",
-    "unknown",
-    "<nil>",
-    "0",
-    "-1",
-    "true",
-    "false",
-    "[]",
-    "{}",
-];
 
 /// Properties that ingestion takes out, reads into other fields, or writes itself.
 const TAKEN_OUT: [&str; 17] = [
@@ -273,7 +253,7 @@ impl<'a> Scanned<'a> {
         if raw.is_some() && sent.is_none() {
             return Err(fault(FIELD, property::NOT_UTF8));
         }
-        if sent.as_deref().is_some_and(is_bad_id) {
+        if sent.as_deref().is_some_and(is_bad_identifier) {
             return Err(fault(FIELD, "must not be a placeholder value"));
         }
         if user.is_empty() && device.is_empty() {
@@ -306,7 +286,7 @@ impl<'a> Scanned<'a> {
         let broken = match sent.as_deref() {
             None => Some("must not be missing"),
             Some(id) if id.len() > limits::INSERT_ID_BYTES => Some("must not exceed 36 bytes"),
-            Some(id) if is_bad_id(id) => Some("must not be a placeholder value"),
+            Some(id) if is_bad_identifier(id) => Some("must not be a placeholder value"),
             Some(id) if id.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-') => None,
             Some(_) => Some("must only contain alphanumeric or hyphen '-' characters"),
         };
@@ -407,10 +387,6 @@ pub(crate) fn not_utf8(index: usize, bytes: &[u8]) -> Failure {
     let insert_id = scanned.and_then(|e| e.insert_id().map(Cow::into_owned)).unwrap_or_default();
     let message = format!("{field} is invalid: {}", property::NOT_UTF8);
     Failure { index, insert_id, field, message }
-}
-
-fn is_bad_id(id: &str) -> bool {
-    id.len() <= 36 && BAD_IDS.iter().any(|bad| id.eq_ignore_ascii_case(bad))
 }
 
 /// Takes one leading `$device:` off, and only one (S10).

@@ -137,6 +137,7 @@ fn collector_options(config: &Config) -> CollectorOptions {
                 write_keys: pipeline.write_keys.clone(),
             })
             .collect(),
+        trusted_proxies: config.server.trusted_proxies.clone(),
         ..CollectorOptions::default()
     };
     let limits = &mut options.limits;

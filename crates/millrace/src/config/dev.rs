@@ -82,6 +82,7 @@ fn build(
             collect: listen,
             manage: None,
             admin_token: Secret::new("dev-admin-token"),
+            trusted_proxies: Vec::new(),
         },
         limits: Limits::default(),
         log: Log::default(),

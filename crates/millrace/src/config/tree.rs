@@ -1,7 +1,7 @@
 //! The configuration as plain data: what the rest of the binary is wired from.
 
 use std::collections::BTreeMap;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -38,6 +38,8 @@ pub struct Server {
     pub manage: Option<SocketAddr>,
     /// What the management API asks for.
     pub admin_token: Secret,
+    /// The proxies whose `X-Forwarded-For` says where a request came from.
+    pub trusted_proxies: Vec<IpAddr>,
 }
 
 /// What one request and one process may cost.

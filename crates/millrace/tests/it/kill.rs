@@ -123,6 +123,9 @@ fn what_was_answered_200_survives_kill_9_and_arrives_once() {
     }
     assert_eq!(copies.len(), EVENTS, "keys in the twin");
     let doubled: u64 = copies.values().map(|count| count - 1).sum();
+    println!("{} answered before the kill, {doubled} doubled, {resent} resent", {
+        accepted_before.len() * PER_REQUEST
+    });
     assert!(doubled <= resent, "{doubled} doubled, but the ledger says {resent} were sent again");
 }
 
