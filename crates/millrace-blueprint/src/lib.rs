@@ -13,6 +13,7 @@
 //! | `plan` | a checked tree with settings, compiled: path trie, slots, nodes |
 //! | `json` | the bytes of an event: one validating scan, decoding, careful copies |
 //! | `run` | a plan over an event: conditions, values, rows |
+//! | [`segment`] | the notation of Segment: its match texts and mappings |
 //! | `built_in` | the blueprints that come with Millrace |
 //!
 //! A [`Plan`] is shared by all threads; each thread has a [`Mapper`] whose memory is used again
@@ -24,6 +25,7 @@ mod built_in;
 mod json;
 mod plan;
 mod run;
+pub mod segment;
 pub mod settings;
 mod syntax;
 

@@ -24,10 +24,37 @@ pub(crate) fn lower(checked: &Checked, values: &Values<'_>) -> Plan {
     let event = paths.event.into_iter().chain(ids.iter().map(Vec::as_slice));
     let trie = Trie::build(event.filter(|path| !is_overlaid(path)));
     let slots = ids.each_ref().map(|path| trie.slot(path).unwrap_or(u16::MAX));
-    let mut lowering = Lowering { values, trie: &trie, items: Vec::new(), constants: Vec::new() };
+    let mut lowering = Lowering {
+        values,
+        trie: &trie,
+        items: Vec::new(),
+        constants: Vec::new(),
+        facts: true,
+    };
     let rules = checked.rules.iter().filter_map(|rule| lowering.rule(rule)).collect();
     let constants = lowering.constants;
     Plan { rules, trie, constants, ids: slots }
+}
+
+/// Compiles a condition alone, for bare JSON over which no facts stand.
+pub(crate) fn condition_alone(condition: &Condition) -> (Plan, Test) {
+    let mut paths = Paths::default();
+    paths.condition(condition);
+    alone(&paths, |lowering| lowering.test(condition))
+}
+
+fn alone<T>(paths: &Paths<'_>, lower: impl FnOnce(&mut Lowering<'_>) -> T) -> (Plan, T) {
+    let trie = Trie::build(paths.event.iter().copied());
+    let mut lowering = Lowering {
+        values: &[],
+        trie: &trie,
+        items: Vec::new(),
+        constants: Vec::new(),
+        facts: false,
+    };
+    let lowered = lower(&mut lowering);
+    let constants = lowering.constants;
+    (Plan { rules: Vec::new(), trie, constants, ids: [u16::MAX; 3] }, lowered)
 }
 
 /// True for the paths that facts of admission answer without the event's bytes.
@@ -58,6 +85,8 @@ struct Lowering<'a> {
     /// The tries of the items around, the innermost last.
     items: Vec<Trie>,
     constants: Vec<Box<[u8]>>,
+    /// False where no facts of admission stand over the bytes.
+    facts: bool,
 }
 
 impl Lowering<'_> {
@@ -224,7 +253,7 @@ impl Lowering<'_> {
 
     fn path(&self, steps: &[Step]) -> Node {
         let slot = self.trie.slot(steps);
-        match fact(steps) {
+        match fact(steps).filter(|_| self.facts) {
             Some(Fact::Ip(_)) => Node::Fact(Fact::Ip(slot.unwrap_or(u16::MAX))),
             Some(fact) => Node::Fact(fact),
             None => slot.map_or(Node::Nothing, Node::Slot),
@@ -294,7 +323,7 @@ impl Lowering<'_> {
             return Test::Constant(holds);
         }
         let (can, surely) = condition.kinds();
-        if can == surely {
+        if can == surely && self.facts {
             return Test::Kind(can);
         }
         match condition {
@@ -303,8 +332,8 @@ impl Lowering<'_> {
             Condition::All(parts) => Test::All(parts.iter().map(|part| self.test(part)).collect()),
             Condition::Not(inner) => Test::Not(Box::new(self.test(inner))),
             Condition::Equal(left, right) => match kind_text(left, right) {
-                Some(_) => Test::Kind(Kinds::NONE),
-                None => Test::Equal(self.expression(left), self.expression(right)),
+                Some(_) if self.facts => Test::Kind(Kinds::NONE),
+                _ => Test::Equal(self.expression(left), self.expression(right)),
             },
             Condition::Order { left, order, right } => Test::Order {
                 left: self.expression(left),

@@ -6,7 +6,7 @@
 
 pub(crate) mod fold;
 pub(crate) mod keys;
-mod lower;
+pub(crate) mod lower;
 pub(crate) mod node;
 mod paths;
 pub(crate) mod trie;

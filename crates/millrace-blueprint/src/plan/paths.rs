@@ -81,7 +81,7 @@ impl<'a> Paths<'a> {
         }
     }
 
-    fn condition(&mut self, condition: &'a Condition) {
+    pub(crate) fn condition(&mut self, condition: &'a Condition) {
         match condition {
             Condition::Always => {}
             Condition::Any(parts) | Condition::All(parts) => {

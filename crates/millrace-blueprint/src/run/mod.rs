@@ -4,6 +4,7 @@
 //! scratch of the [`Mapper`], which is used again for each event. Nothing is decoded unless a
 //! function or a comparison needs it.
 
+mod alone;
 mod call;
 mod explain;
 mod object;

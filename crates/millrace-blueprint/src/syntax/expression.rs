@@ -22,6 +22,8 @@ pub(crate) enum Names {
     Value,
     /// In a match text: also one of the short names of an event.
     Match,
+    /// The same in a match text that means what it means at Segment.
+    Segment,
     /// Between braces: a path from the event's root.
     Path,
 }
@@ -101,7 +103,7 @@ fn mustache(text: &str) -> Result<Expression, Mistake> {
 pub(crate) struct Parser {
     tokens: Vec<Token>,
     next: usize,
-    names: Names,
+    pub(crate) names: Names,
     depth: u32,
 }
 
@@ -248,11 +250,11 @@ impl Parser {
                 steps.insert(0, Step::Key(word));
                 Ok(Expression::Path(steps))
             }
-            Names::Match if SHORT_NAMES.contains(&word.as_str()) => {
+            Names::Match | Names::Segment if SHORT_NAMES.contains(&word.as_str()) => {
                 steps.insert(0, Step::Key(word));
                 Ok(Expression::Path(steps))
             }
-            Names::Match => Err(unknown_name(at, &word)),
+            Names::Match | Names::Segment => Err(unknown_name(at, &word)),
             Names::Value => Err(Mistake::new(at, format!("`{word}` is no value"))
                 .hint(format!("write \"{word}\" for the text, $.{word} for the event's member"))),
         }

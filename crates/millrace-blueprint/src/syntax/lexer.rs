@@ -163,11 +163,18 @@ impl Lexer {
 
     fn word(&mut self) -> String {
         let mut word = String::new();
-        while let Some(c) = self.peek(0).filter(|c| is_name(*c)) {
-            word.push(c);
+        loop {
+            match (self.peek(0), self.peek(1)) {
+                (Some(c), _) if is_name(c) => word.push(c),
+                // A blank in a name, as Segment writes it.
+                (Some('\\'), Some(' ')) => {
+                    word.push(' ');
+                    self.at += 1;
+                }
+                _ => return word,
+            }
             self.at += 1;
         }
-        word
     }
 
     /// `.a`, `.a.b`, `.["odd"]`, or a `.` alone for the item itself.

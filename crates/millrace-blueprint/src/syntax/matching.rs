@@ -4,6 +4,10 @@
 //! the number 5 is not the text "5". An absent value and `null` are the same: `= null` holds for
 //! both, `!= null` for neither. `!=` is exactly the negation of `=`. `<` and its like hold for two
 //! numbers only.
+//!
+//! A match text of Segment is read by the same parser. It means what it means there where the two
+//! languages differ: a value that is no number fails `!= 5` too, and one that is no text fails
+//! `contains` and `match` as well as their negations (reference/segment-syft.md 6).
 
 use super::ast::{Condition, Expression, Order, TextTest, kind_text};
 use super::expression::{Names, Parser, describe, plain_text};
@@ -11,13 +15,28 @@ use super::lexer::{Mistake, What};
 
 /// Reads a match text.
 pub(crate) fn read(text: &str) -> Result<Condition, Mistake> {
-    let mut parser = Parser::over(text, Names::Match)?;
+    read_as(text, Names::Match)
+}
+
+/// Reads a match text that was written for Segment.
+pub(crate) fn read_segment(text: &str) -> Result<Condition, Mistake> {
+    read_as(text, Names::Segment)
+}
+
+fn read_as(text: &str, names: Names) -> Result<Condition, Mistake> {
+    let mut parser = Parser::over(text, names)?;
     let condition = parser.any()?;
     match parser.peek() {
         What::End => Ok(condition),
         other => {
             let message = format!("`and` or `or` is expected before {}", describe(other));
-            Err(parser.mistake(message))
+            let mistake = parser.mistake(message);
+            Err(match other {
+                What::Name { word, .. } if matches!(word.as_str(), "AND" | "OR") => {
+                    mistake.hint(format!("write `{}`", word.to_lowercase()))
+                }
+                _ => mistake,
+            })
         }
     }
 }
@@ -46,7 +65,17 @@ impl Parser {
             self.enter()?;
             let inner = self.negation()?;
             self.leave();
-            return Ok(Condition::Not(Box::new(inner)));
+            return Ok(match inner {
+                // At Segment a value that is no text fails a test of texts and its negation.
+                Condition::All(parts) if self.names == Names::Segment => match parts.as_slice() {
+                    [text, test] if is_text(text) => Condition::All(vec![
+                        text.clone(),
+                        Condition::Not(Box::new(test.clone())),
+                    ]),
+                    _ => Condition::Not(Box::new(Condition::All(parts))),
+                },
+                inner => Condition::Not(Box::new(inner)),
+            });
         }
         self.single()
     }
@@ -106,7 +135,7 @@ impl Parser {
             return Ok(None);
         };
         let test = TextTest::parse(&word);
-        let known = test.is_some() || matches!(word.as_str(), "exists" | "uuid_shaped" | "matches");
+        let known = test.is_some() || matches!(word.as_str(), "exists" | "uuid_shaped" | "matches" | "match");
         if !known || !self.eat("(") {
             self.back_to(start);
             return Ok(None);
@@ -125,7 +154,7 @@ impl Parser {
             }
         };
         self.expect(")")?;
-        Ok(Some(condition))
+        Ok(Some(if self.names == Names::Segment { of_texts(condition) } else { condition }))
     }
 
     fn comparison(&mut self, left: Expression) -> Result<Condition, Mistake> {
@@ -137,6 +166,16 @@ impl Parser {
             What::Sign(sign @ ("=" | "==" | "!=")) => {
                 let right = self.expression()?;
                 self.known_kind(at, &left, &right)?;
+                if sign == "!="
+                    && self.names == Names::Segment
+                    && matches!(right, Expression::Number(_))
+                {
+                    let side = |order| {
+                        let (left, right) = (left.clone(), right.clone());
+                        Condition::Order { left, order, right }
+                    };
+                    return Ok(Condition::Any(vec![side(Order::Less), side(Order::More)]));
+                }
                 let equal = Condition::Equal(left, right);
                 Ok(if sign == "!=" { Condition::Not(Box::new(equal)) } else { equal })
             }
@@ -178,7 +217,10 @@ impl Parser {
     fn known_kind(&self, at: u32, left: &Expression, right: &Expression) -> Result<(), Mistake> {
         use millrace_model::event::EventKind;
         match kind_text(left, right) {
-            Some(text) if EventKind::parse(text).is_none() => {
+            // Segment has kinds that never come here; a text about them is right and never holds.
+            Some(text)
+                if EventKind::parse(text).is_none() && self.names != Names::Segment =>
+            {
                 let known = EventKind::ALL.map(EventKind::as_str);
                 let mistake = Mistake::new(at, format!("no event is of the type `{text}`"));
                 Err(match millrace_model::diagnostic::nearest(text, known) {
@@ -203,4 +245,22 @@ impl Parser {
         }
         Ok(text.split('*').map(str::to_owned).collect())
     }
+}
+
+/// A test of texts that holds for nothing but texts.
+fn of_texts(condition: Condition) -> Condition {
+    let value = match &condition {
+        Condition::Text { value, .. } | Condition::Matches(value, _) => value.clone(),
+        _ => return condition,
+    };
+    let other = Expression::Text(String::new());
+    let text = Condition::Text { test: TextTest::StartsWith, value, other };
+    Condition::All(vec![text, condition])
+}
+
+/// True for the condition that [`of_texts`] puts before a test: every text starts so.
+fn is_text(condition: &Condition) -> bool {
+    matches!(condition,
+        Condition::Text { test: TextTest::StartsWith, other: Expression::Text(text), .. }
+            if text.is_empty())
 }

@@ -18,4 +18,6 @@ mod values;
 
 pub(crate) use actions::{is_operator, reserved_names};
 pub(crate) use check::read;
+pub(crate) use matching::read_segment as read_segment_match;
+pub(crate) use problems::Problems;
 pub(crate) use values::SETTING_PREFIX;

@@ -218,14 +218,28 @@ impl Reader<'_> {
         });
     }
 
-    /// Reads a match text.
+    /// Reads a match text, or one of Segment: `{segment: '...'}`.
     pub(crate) fn condition(&mut self, node: &Node) -> Condition {
+        if let NodeValue::Map(members) = &node.value
+            && let [(key, inner)] = members.as_slice()
+            && key.text == "segment"
+        {
+            return self.condition_in(inner, matching::read_segment);
+        }
+        self.condition_in(node, matching::read)
+    }
+
+    fn condition_in(
+        &mut self,
+        node: &Node,
+        read: fn(&str) -> Result<Condition, Mistake>,
+    ) -> Condition {
         let NodeValue::Scalar(scalar) = &node.value else {
             let message = format!("a match text is expected, not {}", node.describe());
             self.problems.add(node.place, Code::BadMatch, message, None);
             return Condition::Always;
         };
-        match matching::read(&scalar.text) {
+        match read(&scalar.text) {
             Ok(condition) => {
                 visit_condition(&condition, &mut |part| self.check(node.place, part));
                 condition
