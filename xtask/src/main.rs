@@ -1,6 +1,7 @@
-//! Developer commands: `cargo xtask test`, `cargo xtask bench`.
+//! Developer commands: `cargo xtask test`, `cargo xtask bench`, `cargo xtask conformance`.
 
 mod bench;
+mod conformance;
 mod load;
 mod process;
 mod tests;
@@ -23,6 +24,8 @@ enum Command {
     Test,
     /// Run every benchmark against its limit and print one table.
     Bench(bench::BenchArguments),
+    /// Run the cases of what peers send and compare.
+    Conformance(conformance::ConformanceArguments),
 }
 
 #[expect(clippy::print_stderr, reason = "this is a command for people")]
@@ -30,6 +33,7 @@ fn main() -> ExitCode {
     let result = match Arguments::parse().command {
         Command::Test => tests::run(),
         Command::Bench(arguments) => bench::run(&arguments),
+        Command::Conformance(arguments) => conformance::run(&arguments),
     };
     match result {
         Ok(true) => ExitCode::SUCCESS,

@@ -1,0 +1,100 @@
+//! `cargo xtask conformance`: what peers send to Mixpanel for given events, against what we send.
+//!
+//! The cases are observations of a peer. They are read as they are: nothing here edits an expected
+//! value or knows the input of a case. Where we mean to differ, the lists under
+//! `crates/millrace-blueprint/conformance` say so with a reason ([`deviations`]); whatever differs
+//! beside that fails the command. A case that cannot be run yet counts as failed, too.
+
+mod deviations;
+mod report;
+mod rudderstack;
+#[cfg(test)]
+mod tests;
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context as _, bail};
+use clap::Args;
+use serde_json::Value;
+
+use deviations::Deviations;
+use report::{Case, Outcome, Report};
+
+/// Arguments of `cargo xtask conformance`.
+#[derive(Debug, Args)]
+pub(crate) struct ConformanceArguments {
+    /// The folders with the cases.
+    #[arg(required = true, value_name = "DIR")]
+    folders: Vec<PathBuf>,
+
+    /// Print one JSON object as the last line.
+    #[arg(long)]
+    json: bool,
+}
+
+/// Runs all cases; true when every one passes or is listed.
+#[expect(clippy::print_stdout, reason = "this is a command for people")]
+pub(crate) fn run(arguments: &ConformanceArguments) -> anyhow::Result<bool> {
+    let deviations = Deviations::of_the_project()?;
+    let mut report = Report::default();
+    for folder in &arguments.folders {
+        for path in case_files(folder)? {
+            let (name, cases) = run_file(&path)?;
+            report.add(&name, cases, &deviations);
+        }
+    }
+    if report.is_empty() {
+        bail!("there are no cases in these folders");
+    }
+    print!("{}", report.table());
+    if arguments.json {
+        println!("{}", report.json());
+    }
+    Ok(report.is_kept())
+}
+
+/// The case files of a folder, in the order of their names.
+fn case_files(folder: &Path) -> anyhow::Result<Vec<PathBuf>> {
+    let entries = fs::read_dir(folder).with_context(|| folder.display().to_string())?;
+    let mut paths = Vec::new();
+    for entry in entries {
+        let path = entry?.path();
+        if path.extension().is_some_and(|extension| extension == "json") {
+            paths.push(path);
+        }
+    }
+    paths.sort();
+    Ok(paths)
+}
+
+/// Runs the cases of a file with the runner for its form. A file without cases is data for others.
+fn run_file(path: &Path) -> anyhow::Result<(String, Vec<Case>)> {
+    let shown = path.display();
+    let text = fs::read_to_string(path).with_context(|| shown.to_string())?;
+    let file: Value = serde_json::from_str(&text).with_context(|| shown.to_string())?;
+    let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+    let Some(cases) = file.get("cases").and_then(Value::as_array) else {
+        return Ok((name, Vec::new()));
+    };
+    let format = file.get("format").and_then(Value::as_str).unwrap_or_default();
+    let suite = file.get("suite").and_then(Value::as_str).unwrap_or_default();
+    let cases = match (format, suite) {
+        ("millrace-conformance/1", "rudderstack") => rudderstack::run(cases),
+        _ => cases
+            .iter()
+            .map(|case| Case {
+                id: text_of(case, "id"),
+                class: text_of(case, "class"),
+                kind: format.to_owned(),
+                outcome: Outcome::NotRun(format!("there is no runner for the form {format:?}")),
+            })
+            .collect(),
+    };
+    Ok((name, cases))
+}
+
+/// A text member; empty when it is not there.
+fn text_of(value: &Value, key: &str) -> String {
+    value.get(key).and_then(Value::as_str).unwrap_or_default().to_owned()
+}
