@@ -1,6 +1,6 @@
-//! How fast the `default` blueprint maps: events per CPU second, JSON in and out included.
+//! How fast a blueprint maps (the `default` one unless another is named): events per CPU second, JSON in and out included.
 //!
-//! `cargo run --release -p millrace-blueprint --example mapping_speed -- events.jsonl [passes]`
+//! `cargo run --release -p millrace-blueprint --example mapping_speed -- events.jsonl [passes] [blueprint]`
 
 use std::error::Error;
 use std::time::Duration;
@@ -45,7 +45,8 @@ fn main() -> Result<(), Box<dyn Error>> {
         };
         events.push((kind, facts, line.as_bytes()));
     }
-    let blueprint = Blueprint::built_in("default").ok_or("no default")?.map_err(|_| "broken")?;
+    let name = arguments.next().unwrap_or_else(|| "default".to_owned());
+    let blueprint = Blueprint::built_in(&name).ok_or("no such blueprint")?.map_err(|_| "broken")?;
     let plan = Plan::compile(&blueprint, &SettingValues::default()).map_err(|_| "settings")?;
     let mut mapper = Mapper::new();
     let mut rows = Rows::default();

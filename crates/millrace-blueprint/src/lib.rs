@@ -12,6 +12,7 @@
 //! | [`settings`] | what a blueprint lets its users choose, and what they chose |
 //! | `plan` | a checked tree with settings, compiled: path trie, slots, nodes |
 //! | `json` | the bytes of an event: one validating scan, decoding, careful copies |
+//! | `agent` | which browser a user agent names |
 //! | `run` | a plan over an event: conditions, values, rows |
 //! | [`segment`] | the notation of Segment: its match texts and mappings |
 //! | `built_in` | the blueprints that come with Millrace |
@@ -20,6 +21,7 @@
 //! for every event. There is no I/O, no clock and no async in this crate: what the same plan makes
 //! of the same event is the same for ever (DESIGN promises 2 and 6).
 
+mod agent;
 mod blueprint;
 mod built_in;
 mod json;

@@ -15,6 +15,10 @@ pub enum SettingKind {
     Switch,
     /// One of these texts.
     Choice(Vec<String>),
+    /// A list of texts. An object with one text in it stands for that text.
+    List,
+    /// Any value: a setting that other tools have and that means nothing here.
+    Ignored,
 }
 
 impl SettingKind {
@@ -26,6 +30,8 @@ impl SettingKind {
             SettingKind::Number => "number",
             SettingKind::Switch => "switch",
             SettingKind::Choice(_) => "choice",
+            SettingKind::List => "list",
+            SettingKind::Ignored => "ignored",
         }
     }
 
@@ -39,6 +45,10 @@ impl SettingKind {
             SettingKind::Choice(of) => {
                 value.as_str().is_some_and(|text| of.iter().any(|one| one == text))
             }
+            SettingKind::List => value
+                .as_array()
+                .is_some_and(|items| items.iter().all(|item| item_text(item).is_some())),
+            SettingKind::Ignored => true,
         }
     }
 
@@ -49,8 +59,32 @@ impl SettingKind {
             SettingKind::Choice(of) => format!("one of {}", of.join(", ")),
             SettingKind::Text | SettingKind::Number => format!("a {}", self.as_str()),
             SettingKind::Switch => "true or false".to_owned(),
+            SettingKind::List => "a list of texts".to_owned(),
+            SettingKind::Ignored => "anything".to_owned(),
         }
     }
+}
+
+/// The text that an item of a list stands for: itself, or the only member of an object, which is
+/// how the settings of other tools say it (`[{"property": "plan"}]`).
+fn item_text(item: &Value) -> Option<&str> {
+    match item {
+        Value::String(text) => Some(text),
+        Value::Object(members) if members.len() == 1 => members.values().next()?.as_str(),
+        _ => None,
+    }
+}
+
+/// The texts of a list, without those that are blank or stand in it twice.
+pub(crate) fn list_texts(value: &Value) -> Vec<String> {
+    let mut texts: Vec<String> = Vec::new();
+    for text in value.as_array().into_iter().flatten().filter_map(item_text) {
+        let text = text.trim();
+        if !text.is_empty() && !texts.iter().any(|have| have == text) {
+            texts.push(text.to_owned());
+        }
+    }
+    texts
 }
 
 /// One setting that a blueprint declares.

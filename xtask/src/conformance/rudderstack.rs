@@ -96,7 +96,7 @@ fn transform(case: &Value) -> anyhow::Result<Option<String>> {
                 .then(|| format!("refused as another fault than the peer's: {}", refusal.reason)))
         }
         (None, Err(refusal)) => Ok(Some(format!("refused: {}", refusal.reason))),
-        (None, Ok(ours)) => compare(expected, config, ours),
+        (None, Ok(ours)) => compare(expected, config, &ours),
     }
 }
 
@@ -211,7 +211,7 @@ fn admit(message: &Value, now: UnixMillis) -> Result<Event, Refusal> {
 fn compare(
     expected: &Value,
     config: &Map<String, Value>,
-    ours: Vec<(Sent, Value)>,
+    ours: &[(Sent, Value)],
 ) -> anyhow::Result<Option<String>> {
     let requests = expected.get("requests").and_then(Value::as_array).context("requests")?;
     let token = config.get("token").and_then(Value::as_str);

@@ -41,6 +41,7 @@ pub(crate) fn call(
     value: Value,
     second: Option<&Value>,
     words: &[String],
+    received_at: UnixMillis,
 ) -> Option<Value> {
     let second = second.and_then(Value::as_str).unwrap_or_default();
     match (function, &value) {
@@ -72,6 +73,26 @@ pub(crate) fn call(
             let texts: Vec<String> = list.iter().filter_map(scalar_text).collect();
             (!texts.is_empty()).then(|| json!(texts.join(second)))
         }
+        (Function::Age, _) => time(&value).map(|at| json!(received_at.0.saturating_sub(at.0))),
+        (Function::List, Value::Array(_)) => Some(value),
+        (Function::List, _) => Some(json!([value])),
+        (Function::Browser, Value::String(agent)) => {
+            crate::agent::browser(agent).map(|(name, _)| json!(name))
+        }
+        (Function::BrowserVersion, Value::String(agent)) => {
+            crate::agent::browser(agent).and_then(|(_, version)| version).map(|text| json!(text))
+        }
+        (Function::Prefixed, Value::Object(members)) => {
+            let members: serde_json::Map<String, Value> = members
+                .iter()
+                .map(|(key, value)| (format!("{second}{key}"), value.clone()))
+                .collect();
+            (!members.is_empty()).then_some(Value::Object(members))
+        }
+        (Function::Rename, Value::Object(members)) => rename(members, words),
+        (Function::Fill, Value::String(text)) => {
+            Some(json!(text.split_whitespace().collect::<Vec<_>>().join(" ")))
+        }
         (Function::Omit | Function::Pick, Value::Object(members)) => {
             let keep = function == Function::Pick;
             let members: serde_json::Map<String, Value> = members
@@ -83,6 +104,26 @@ pub(crate) fn call(
         }
         _ => None,
     }
+}
+
+/// The earliest pair of a new name wins, and any pair over a member that has the name already.
+fn rename(members: &serde_json::Map<String, Value>, words: &[String]) -> Option<Value> {
+    let mut renamed = serde_json::Map::new();
+    let old = |key: &String| words.iter().step_by(2).any(|word| word == key);
+    for (key, value) in members.iter().filter(|(key, _)| !old(key)) {
+        renamed.insert(key.clone(), value.clone());
+    }
+    let mut pairs: Vec<&[String]> = words.chunks_exact(2).collect();
+    pairs.reverse();
+    for pair in &pairs {
+        let first = words.chunks_exact(2).find(|other| other.first() == pair.first());
+        if let ([old, new], true) = (*pair, first == Some(*pair))
+            && let Some(value) = members.get(old)
+        {
+            renamed.insert(new.clone(), value.clone());
+        }
+    }
+    (!renamed.is_empty()).then_some(Value::Object(renamed))
 }
 
 fn sum(list: &[Value], words: &[String]) -> Option<Value> {

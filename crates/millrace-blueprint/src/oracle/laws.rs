@@ -18,6 +18,9 @@ blueprint: wide
 settings:
   key: { kind: text, default: group, about: a name }
   on: { kind: switch, default: true, about: a switch }
+  list: { kind: list, default: [a, b.c, group], about: names }
+  none: { kind: list, default: [], about: no names }
+  form: { kind: text, default: 'a {{ a }} b  {{n}}', about: a template }
 shared:
   block:
     a: $.a
@@ -52,7 +55,7 @@ rules:
             number: number($.a)
             text: text($.n)
             lower: lower($.a)
-            at: time($.a) ?? time($.n)
+            time_of: time($.a) ?? time($.n)
             iso: iso_time($.timestamp)
             nonblank: nonblank($.a)
             count: count($.list)
@@ -60,6 +63,19 @@ rules:
             sum_of: sum($.list, a)
             join: join($.list, ", ")
             domain: domain($.a)
+            age: age($.timestamp)
+            aged: age($.a)
+            as_list: list($.a)
+            browser: browser($.a)
+            version: browser_version($.a)
+            prefixed: prefixed($.b, "p_")
+            renamed: rename($.b, a, "$a", c, "$a", n, b, a, n)
+            at: at($.b, settings.key)
+            filled: fill(settings.form, $.a, $.b.n)
+            listed: pick($.properties, settings.list)
+            not_listed: omit($.properties, settings.list, x)
+            in_list: { when: '$.a in settings.list', then: 1, else: settings.list }
+            in_none: { when: '$.a in settings.none or exists(settings.none)', then: 1 }
             strict: '?"<$.a-$.n>"'
             lenient: '"<$.a-{{b.c}}>"'
             first: $.a ?? $.b ?| $.c ?? 1
@@ -76,22 +92,46 @@ rules:
               else: { when: 'contains($.list, "a") or uuid_shaped($.a)', then: has, else: $.b }
       - profile:
           distinct_id: identifier($.userId) ?? "nobody"
+          time: time($.a)
+          ignore_time: $.a
           set: { "...": $.properties, a: $.b.a }
           add: { n: $.n, a: $.a }
           union: { a: $.a, list: $.list }
           unset: [gone, $.a]
+      - group:
+          for_each: settings.list
+          group_key: settings.list
+          group_id: at($.b, settings.list)
+          set: { settings.list: 'list(at($.b, settings.list))' }
       - group: { group_key: settings.key, group_id: $.a, set_once: { "...": $.c } }
 "#;
 
 /// The two blueprints, read once.
 static DEFAULT: LazyLock<Blueprint> =
     LazyLock::new(|| Blueprint::built_in("default").expect("there").expect("right"));
+static RUDDERSTACK: LazyLock<Blueprint> =
+    LazyLock::new(|| Blueprint::built_in("rudderstack").expect("there").expect("right"));
 static WIDE_BLUEPRINT: LazyLock<Blueprint> =
     LazyLock::new(|| Blueprint::parse("wide", WIDE).expect("right"));
 
 fn setting_values(blueprint: &Blueprint, chosen: &SettingValues) -> Vec<(Setting, Value)> {
     let value = |setting: &Setting| chosen.get(&setting.name).unwrap_or(&setting.default).clone();
     blueprint.settings().iter().map(|setting| (setting.clone(), value(setting))).collect()
+}
+
+/// Settings of the blueprint `rudderstack` with lists in both forms, and every other time without.
+fn rudderstack(place: usize) -> SettingValues {
+    let mode = if place.is_multiple_of(2) { "original" } else { "simplified" };
+    let mut settings = json!({
+        "identityMergeApi": mode, "useNewMapping": place.is_multiple_of(3),
+        "groupKeySettings": [{"groupKey": "groupId"}, "company", "a"],
+    });
+    if place.is_multiple_of(2) {
+        settings["setOnceProperties"] = json!([{"property": "plan"}, "address.city", "firstName"]);
+        settings["unionProperties"] = json!(["name", "b.c"]);
+        settings["propIncrements"] = json!([{"property": "quantity"}, "n"]);
+    }
+    SettingValues::from_json(&settings)
 }
 
 /// What plan and oracle make of an event, in the oracle's form.
@@ -115,7 +155,8 @@ fn both(
         settings.iter().map(|(setting, value)| (setting, value.clone())).collect();
     let body = serde_json::from_slice(event.body).expect("a valid event");
     let oracle = Oracle { settings: &settings, event, body };
-    (ours, oracle.map(&blueprint.checked))
+    let checked = crate::plan::lists::written_out(&blueprint.checked, &settings);
+    (ours, oracle.map(&checked))
 }
 
 fn parsed(rows: &Rows) -> Vec<(String, Value)> {
@@ -158,6 +199,7 @@ fn scalar() -> impl Strategy<Value = String> {
             "\"https://u@h.example:80/p?q\"",
             "\"2025-11-20T10:11:12Z\"",
             "\"$device:d\"",
+            "\"Mozilla/5.0 Version/17.6 Mobile/15E148 Safari/604.1\"",
             "\"d19a4a76-2ec6-440c-b50e-b574d3763384\"",
             "\"\\ud83d\\ude00\\n\\\"\"",
         ])
@@ -236,6 +278,9 @@ proptest! {
         }));
         let (ours, theirs) = both(&DEFAULT, &chosen, &mut mapper, view);
         prop_assert_eq!(ours, theirs, "default, {}", body);
+        let (ours, theirs) =
+            both(&RUDDERSTACK, &rudderstack(usize::from(flag)), &mut mapper, view);
+        prop_assert_eq!(ours, theirs, "rudderstack, {}", body);
         let chosen = SettingValues::from_json(&json!({"on": flag}));
         let (ours, theirs) = both(&WIDE_BLUEPRINT, &chosen, &mut mapper, view);
         prop_assert_eq!(ours, theirs, "wide, {}", body);
@@ -248,7 +293,7 @@ proptest! {
         let facts = facts("an odd id \u{0} \" \\");
         let mut mapper = Mapper::new();
         let mut rows = Rows::default();
-        for blueprint in [&*WIDE_BLUEPRINT, &*DEFAULT] {
+        for blueprint in [&*WIDE_BLUEPRINT, &*DEFAULT, &*RUDDERSTACK] {
             let plan = Plan::compile(blueprint, &SettingValues::default()).expect("settings");
             for body in [body.as_slice(), &body[..cut.index(body.len() + 1)]] {
                 let view = EventView { kind, facts: &facts, received_at: facts.time, body };
@@ -313,5 +358,7 @@ fn plan_and_oracle_agree_on_the_bench_events() {
         }));
         let (ours, theirs) = both(&DEFAULT, &chosen, &mut mapper, event);
         assert_eq!(ours, theirs, "line {}", place + 1);
+        let (ours, theirs) = both(&RUDDERSTACK, &rudderstack(place), &mut mapper, event);
+        assert_eq!(ours, theirs, "rudderstack, line {}", place + 1);
     }
 }

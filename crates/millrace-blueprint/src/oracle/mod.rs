@@ -134,35 +134,47 @@ impl Oracle<'_> {
                 let id = base.beside(action.verb.as_str());
                 rows.extend(self.join(action, time, id).map(|body| ("/import".into(), body)));
             }
-            Verb::Profile | Verb::Group => {
-                for (field, value) in &action.fields {
-                    if !is_operator(*field) {
-                        continue;
-                    }
-                    let Some(operand) = self.operand(*field, value) else { continue };
-                    let operator = format!("${}", field.as_str());
-                    if action.verb == Verb::Group {
-                        let (Some(key), Some(id)) =
-                            (self.id(action, Field::GroupKey), self.id(action, Field::GroupId))
-                        else {
-                            continue;
-                        };
+            Verb::Group => {
+                let ids = match self.field(action, Field::GroupId) {
+                    Some(Value::Array(ids)) => ids,
+                    id => id.into_iter().collect(),
+                };
+                let Some(key) = self.id(action, Field::GroupKey) else { return Ok(()) };
+                for id in ids.iter().filter_map(usable) {
+                    for (operator, operand) in self.operators(action) {
                         let body = json!({"$group_key": key, "$group_id": id, operator: operand});
                         rows.push(("/groups".into(), body));
-                    } else {
-                        let id = self
-                            .id(action, Field::DistinctId)
-                            .ok_or_else(|| Self::refuse(Code::BadDistinctId, no_id))?;
-                        let ip = self.ip(action);
-                        rows.push((
-                            "/engage".into(),
-                            json!({"$distinct_id": id, "$ip": ip, operator: operand}),
-                        ));
                     }
+                }
+            }
+            Verb::Profile => {
+                for (operator, operand) in self.operators(action) {
+                    let id = self
+                        .id(action, Field::DistinctId)
+                        .ok_or_else(|| Self::refuse(Code::BadDistinctId, no_id))?;
+                    let ip = self.ip(action);
+                    let mut body = json!({"$distinct_id": id, "$ip": ip, operator: operand});
+                    if let Some(time) = self.field(action, Field::Time).and_then(|t| t.as_f64()) {
+                        body["$time"] = json!(time as i64);
+                    }
+                    if self.field(action, Field::IgnoreTime) == Some(Value::Bool(true)) {
+                        body["$ignore_time"] = json!(true);
+                    }
+                    rows.push(("/engage".into(), body));
                 }
             }
         }
         Ok(())
+    }
+
+    /// The operators that change something.
+    fn operators(&self, action: &Action) -> Vec<(String, Value)> {
+        let operators = action.fields.iter().filter(|(field, _)| is_operator(*field));
+        operators
+            .filter_map(|(field, value)| {
+                Some((format!("${}", field.as_str()), self.operand(*field, value)?))
+            })
+            .collect()
     }
 
     fn join(&self, action: &Action, time: i64, insert_id: InsertId) -> Option<Value> {
@@ -197,7 +209,9 @@ impl Oracle<'_> {
         let Expression::Object(entries) = value else { return self.value(value, None) };
         let members = self.object(entries, None).into_iter();
         let members: Map<String, Value> = match field {
-            Field::Add => members.filter(|(_, value)| value.is_number()).collect(),
+            Field::Add => members
+                .filter(|(_, value)| value.as_f64().is_some_and(|number| number != 0.0))
+                .collect(),
             Field::Union => members
                 .map(|(key, value)| {
                     let list = if value.is_array() { value } else { json!([value]) };
@@ -248,7 +262,9 @@ impl Oracle<'_> {
             Expression::Call { function, arguments, words } => {
                 let mut arguments = arguments.iter().map(|one| self.value(one, item));
                 let first = arguments.next()??;
-                functions::call(*function, first, arguments.next().flatten().as_ref(), words)
+                let second = arguments.next().flatten();
+                let at = self.event.received_at;
+                functions::call(*function, first, second.as_ref(), words, at)
             }
             Expression::Object(entries) => {
                 let object = self.object(entries, item);

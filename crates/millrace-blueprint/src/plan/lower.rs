@@ -24,13 +24,8 @@ pub(crate) fn lower(checked: &Checked, values: &Values<'_>) -> Plan {
     let event = paths.event.into_iter().chain(ids.iter().map(Vec::as_slice));
     let trie = Trie::build(event.filter(|path| !is_overlaid(path)));
     let slots = ids.each_ref().map(|path| trie.slot(path).unwrap_or(u16::MAX));
-    let mut lowering = Lowering {
-        values,
-        trie: &trie,
-        items: Vec::new(),
-        constants: Vec::new(),
-        facts: true,
-    };
+    let mut lowering =
+        Lowering { values, trie: &trie, items: Vec::new(), constants: Vec::new(), facts: true };
     let rules = checked.rules.iter().filter_map(|rule| lowering.rule(rule)).collect();
     let constants = lowering.constants;
     Plan { rules, trie, constants, ids: slots }
@@ -136,6 +131,8 @@ impl Lowering<'_> {
             Verb::Profile => What::Profile {
                 distinct_id: self.field(action, Field::DistinctId),
                 ip: self.field(action, Field::Ip),
+                time: self.field(action, Field::Time),
+                ignore_time: self.field(action, Field::IgnoreTime),
                 operators: self.operators(action),
             },
             Verb::Group => What::Group {
@@ -272,7 +269,35 @@ impl Lowering<'_> {
         let keep = function == Function::Pick;
         let filter = matches!(function, Function::Omit | Function::Pick)
             .then(|| Filter { names: names(words), keep });
-        Node::Call(Box::new(Call { function, argument, second, names: names(words), filter }))
+        let mut renames = Vec::new();
+        let names = match function {
+            Function::Rename => self.pairs(words, &mut renames),
+            _ => names(words),
+        };
+        Node::Call(Box::new(Call {
+            function,
+            argument,
+            second,
+            names,
+            renames: renames.into(),
+            filter,
+        }))
+    }
+
+    /// The old names of `rename` by pair, and in `renames` the new ones.
+    fn pairs(&mut self, words: &[String], renames: &mut Vec<u32>) -> Keys {
+        let mut keys = Keys::default();
+        for (pair, number) in words.chunks_exact(2).zip(0_u16..) {
+            let [old, new] = pair else { continue };
+            let (mut from, mut to) = (Vec::new(), Vec::new());
+            text::write_inner(old, &mut from);
+            text::write_inner(new, &mut to);
+            keys.add(&from, number);
+            if let Node::Constant(at) = self.constant(to) {
+                renames.push(at);
+            }
+        }
+        keys
     }
 
     fn object(&mut self, entries: &[ast::Entry], blocked: &[&str]) -> Object {
@@ -314,6 +339,11 @@ impl Lowering<'_> {
                 let keep = *function == Function::Pick;
                 EntryKind::Spread { value, filter: Some(Filter { names: names(words), keep }) }
             }
+            Expression::Choice { when, then, otherwise } => match constant(when, self.values) {
+                Some(true) => self.spread(then),
+                Some(false) => self.spread(otherwise),
+                None => EntryKind::Spread { value: self.expression(value), filter: None },
+            },
             other => EntryKind::Spread { value: self.expression(other), filter: None },
         }
     }

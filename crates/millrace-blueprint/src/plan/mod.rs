@@ -6,6 +6,7 @@
 
 pub(crate) mod fold;
 pub(crate) mod keys;
+pub(crate) mod lists;
 pub(crate) mod lower;
 pub(crate) mod node;
 mod paths;
@@ -54,7 +55,8 @@ impl Plan {
                 (setting, value.clone())
             })
             .collect();
-        Ok(lower::lower(&blueprint.checked, &values))
+        let written_out = lists::written_out(&blueprint.checked, &values);
+        Ok(lower::lower(&written_out, &values))
     }
 }
 

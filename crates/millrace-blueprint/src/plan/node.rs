@@ -49,6 +49,9 @@ pub(crate) enum What {
     Profile {
         distinct_id: Node,
         ip: Node,
+        /// Milliseconds, for `$time`.
+        time: Node,
+        ignore_time: Node,
         operators: Vec<(Field, Operand)>,
     },
     Group {
@@ -130,8 +133,10 @@ pub(crate) struct Call {
     pub(crate) function: Function,
     pub(crate) argument: Node,
     pub(crate) second: Node,
-    /// The name of `sum`, as in JSON.
+    /// The name of `sum`, as in JSON; the old names of `rename`, numbered by pair.
     pub(crate) names: Keys,
+    /// The new names of `rename`: constants, as inside of a JSON text.
+    pub(crate) renames: Box<[u32]>,
     /// The names of `omit` and `pick`.
     pub(crate) filter: Option<Filter>,
 }

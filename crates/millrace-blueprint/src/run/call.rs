@@ -56,6 +56,22 @@ impl<'a> Run<'a> {
             Function::Sum => self.sum(value, call),
             Function::Join => self.join(value, call),
             Function::Omit | Function::Pick => self.filtered(value, call, level),
+            Function::Age => {
+                let received_at = self.event.received_at.0;
+                self.time_of(value, |at, out| {
+                    let age = received_at.saturating_sub(at.0);
+                    out.extend_from_slice(itoa::Buffer::new().format(age).as_bytes());
+                })
+            }
+            Function::List => self.list_of(value, level),
+            Function::Browser => self.browser(value, |browser| &browser.name),
+            Function::BrowserVersion => self.browser(value, |browser| &browser.version),
+            Function::Prefixed => self.prefixed(value, call, level),
+            Function::Rename => self.renamed(value, call, level),
+            Function::Fill => self
+                .change_text(value, |text| text.split_whitespace().collect::<Vec<_>>().join(" ")),
+            // Written out before a plan is made.
+            Function::At => Value::Nothing,
         }
     }
 

@@ -7,6 +7,7 @@
 mod alone;
 mod call;
 mod explain;
+mod names;
 mod object;
 mod rows;
 mod scan;
@@ -79,6 +80,7 @@ struct Scratch {
     /// For each explicit name of those objects, the member that wins.
     winners: Vec<u32>,
     buffers: Vec<Vec<u8>>,
+    agents: names::Agents,
     trace: Option<Trace>,
 }
 

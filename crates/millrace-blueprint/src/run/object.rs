@@ -20,14 +20,14 @@ pub(super) const GATHER_LIMIT: usize = 2000;
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Pending {
     /// The entry of the object that brought it.
-    entry: u32,
+    pub(super) entry: u32,
     /// Its name, for members of spreads; explicit ones have it in their entry.
-    name: Value,
-    value: Value,
+    pub(super) name: Value,
+    pub(super) value: Value,
     /// The number of an explicit name; none for others.
     number: Option<u16>,
-    hash: u64,
-    alive: bool,
+    pub(super) hash: u64,
+    pub(super) alive: bool,
 }
 
 /// How the members of an object are written.
@@ -35,7 +35,7 @@ pub(super) struct Pending {
 pub(super) enum Members {
     /// As they are.
     Any,
-    /// Numbers only; other values are left out (`$add`).
+    /// Numbers but 0, which adds nothing; other values are left out (`$add`).
     Numbers,
     /// Values that are no list become a list of one (`$union`).
     Lists,
@@ -230,7 +230,7 @@ impl<'a> Run<'a> {
                 }
             };
             let json = self.json(pending.value);
-            if !wins || (members == Members::Numbers && !crate::json::careful::is_number(json)) {
+            if !wins || (members == Members::Numbers && !adds(json)) {
                 continue;
             }
             let entry = usize::try_from(pending.entry).ok().and_then(|at| object.entries.get(at));
@@ -263,6 +263,11 @@ impl<'a> Run<'a> {
         }
         count
     }
+}
+
+/// True for what `$add` can add.
+fn adds(json: &[u8]) -> bool {
+    crate::json::careful::is_number(json) && crate::json::number::parse(json) != Some(0.0)
 }
 
 impl Entry {

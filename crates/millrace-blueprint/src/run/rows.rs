@@ -27,6 +27,14 @@ struct Draft {
     start: usize,
 }
 
+/// What stands in a profile update beside its operator.
+#[derive(Clone, Copy)]
+struct Beside<'a> {
+    ip: &'a Node,
+    time: &'a Node,
+    ignore_time: &'a Node,
+}
+
 impl<'a> Run<'a> {
     /// Writes the rows of an action.
     pub(super) fn action(&mut self, action: &'a Action, out: &mut Rows) -> Result<(), Stop> {
@@ -38,15 +46,18 @@ impl<'a> Run<'a> {
             What::Join { verb, name, first, second } => {
                 self.join_row(*verb, name, first, second, out)
             }
-            What::Profile { distinct_id, ip, operators } => {
+            What::Profile { distinct_id, ip, time, ignore_time, operators } => {
                 for (field, operand) in operators {
-                    self.profile_row(distinct_id, ip, *field, operand, out)?;
+                    let beside = Beside { ip, time, ignore_time };
+                    self.profile_row(distinct_id, beside, *field, operand, out)?;
                 }
                 Ok(())
             }
             What::Group { key, id, operators } => {
-                for (field, operand) in operators {
-                    self.group_row(key, id, *field, operand, out)?;
+                for id in self.group_ids(id) {
+                    for (field, operand) in operators {
+                        self.group_row(key, id, *field, operand, out)?;
+                    }
                 }
                 Ok(())
             }
@@ -225,16 +236,25 @@ impl<'a> Run<'a> {
     fn profile_row(
         &mut self,
         distinct_id: &'a Node,
-        ip: &'a Node,
+        beside: Beside<'a>,
         field: Field,
         operand: &'a Operand,
         out: &mut Rows,
     ) -> Result<(), Stop> {
         let start = out.bytes.len();
         let distinct_id = self.id(distinct_id);
-        let ip = self.value(ip, 1);
+        let ip = self.value(beside.ip, 1);
+        let time = self.value(beside.time, 1);
+        let ignore_time = self.value(beside.ignore_time, 1);
         self.write_id(b"{\"$distinct_id\":", distinct_id, &mut out.bytes);
         self.write_ip(b",\"$ip\":", ip, &mut out.bytes);
+        if let Some(millis) = self.float(time).filter(|millis| millis.abs() < 9e15) {
+            out.bytes.extend_from_slice(b",\"$time\":");
+            out.bytes.extend_from_slice(itoa::Buffer::new().format(millis as i64).as_bytes());
+        }
+        if self.json(ignore_time) == b"true" {
+            out.bytes.extend_from_slice(b",\"$ignore_time\":true");
+        }
         if !self.operator(field, operand, &mut out.bytes)? {
             out.bytes.truncate(start);
             return Ok(());
@@ -253,15 +273,37 @@ impl<'a> Run<'a> {
         finish(&draft, out)
     }
 
+    /// The ids of a group action: a list gives one group for each of its values.
+    fn group_ids(&mut self, id: &'a Node) -> Vec<Value> {
+        let id = self.value(id, 1);
+        if self.json(id).first() != Some(&b'[') {
+            return vec![id];
+        }
+        let mut items: Vec<Vec<u8>> = Vec::new();
+        self.items(id, &mut |item, _| {
+            items.push(item.to_vec());
+            items.len() < MEMBER_LIMIT
+        });
+        items
+            .into_iter()
+            .map(|item| {
+                self.make(|_, out| {
+                    crate::json::careful::copy(&item, 1, out);
+                    true
+                })
+            })
+            .collect()
+    }
+
     fn group_row(
         &mut self,
         key: &'a Node,
-        id: &'a Node,
+        id: Value,
         field: Field,
         operand: &'a Operand,
         out: &mut Rows,
     ) -> Result<(), Stop> {
-        let (key, id) = (self.id(key), self.id(id));
+        let key = self.id(key);
         let mut lanes = Lanes::default();
         let (mut spare, mut other) = (String::new(), String::new());
         match (self.identifier_text(key, &mut spare), self.identifier_text(id, &mut other)) {

@@ -28,6 +28,8 @@ const fn fields(verb: Verb) -> (&'static [Field], &'static [Field]) {
             &[Field::DistinctId],
             &[
                 Field::Ip,
+                Field::Time,
+                Field::IgnoreTime,
                 Field::Set,
                 Field::SetOnce,
                 Field::Add,
@@ -66,6 +68,7 @@ pub(crate) const fn is_operator(field: Field) -> bool {
         | Field::Time
         | Field::InsertId
         | Field::Ip
+        | Field::IgnoreTime
         | Field::Properties
         | Field::GroupKey
         | Field::GroupId => false,
@@ -117,8 +120,18 @@ pub(crate) fn read(node: &Node, reader: &mut Reader<'_>) -> Option<Action> {
         return None;
     };
     let (required, optional) = fields(verb);
-    let mut action = Action { verb, place: key.place, when: Condition::Always, fields: Vec::new() };
+    let mut action = Action {
+        verb,
+        place: key.place,
+        when: Condition::Always,
+        for_each: None,
+        fields: Vec::new(),
+    };
     for (name, value) in members {
+        if name.text == "for_each" {
+            action.for_each = reader.list_setting(value);
+            continue;
+        }
         if name.text == "when" {
             action.when = reader.condition(value);
             continue;
@@ -130,7 +143,7 @@ pub(crate) fn read(node: &Node, reader: &mut Reader<'_>) -> Option<Action> {
             None => {
                 let mut words: Vec<&str> =
                     required.iter().chain(optional).map(|field| field.as_str()).collect();
-                words.push("when");
+                words.extend(["when", "for_each"]);
                 let what = format!("the field of `{}`", verb.as_str());
                 reader.problems.unknown(name.place, Code::UnknownField, &what, &name.text, &words);
             }
@@ -171,6 +184,7 @@ fn field(field: Field, node: &Node, reader: &mut Reader<'_>) -> Expression {
         | Field::Time
         | Field::InsertId
         | Field::Ip
+        | Field::IgnoreTime
         | Field::GroupKey
         | Field::GroupId
         | Field::Unset

@@ -49,6 +49,8 @@ pub(crate) struct Action {
     pub(crate) verb: Verb,
     pub(crate) place: Place,
     pub(crate) when: Condition,
+    /// The list setting for each of whose texts the action is there once.
+    pub(crate) for_each: Option<String>,
     pub(crate) fields: Vec<(Field, Expression)>,
 }
 
@@ -110,6 +112,7 @@ words! {
         Time = "time",
         InsertId = "insert_id",
         Ip = "ip",
+        IgnoreTime = "ignore_time",
         Properties = "properties",
         GroupKey = "group_key",
         GroupId = "group_id",

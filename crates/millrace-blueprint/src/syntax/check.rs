@@ -15,7 +15,7 @@ use crate::settings::{Setting, SettingKind};
 
 const TOP_KEYS: [&str; 5] = ["blueprint", "about", "settings", "shared", "rules"];
 const SETTING_KEYS: [&str; 4] = ["kind", "of", "default", "about"];
-const SETTING_KINDS: [&str; 4] = ["text", "number", "switch", "choice"];
+const SETTING_KINDS: [&str; 6] = ["text", "number", "switch", "choice", "list", "ignored"];
 const RULE_KEYS: [&str; 7] = ["name", "about", "when", "continue", "send", "drop", "set_aside"];
 const SET_ASIDE_KEYS: [&str; 2] = ["code", "message"];
 
@@ -124,9 +124,9 @@ fn switch(node: &Node, what: &str, problems: &mut Problems) -> bool {
 fn settings(node: &Node, problems: &mut Problems) -> Vec<Setting> {
     let mut settings = Vec::new();
     for (key, node) in map(node, "`settings`", problems).unwrap_or_default() {
-        let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_';
+        let plain = |c: char| c.is_ascii_alphanumeric() || c == '_';
         if key.text.is_empty() || !key.text.chars().all(plain) {
-            let message = "a setting's name has lower-case letters, digits and _ only";
+            let message = "a setting's name has letters, digits and _ only";
             problems.add(key.place, Code::BadValue, message, None);
         }
         settings.extend(setting(key, node, problems));
@@ -151,6 +151,8 @@ fn setting(key: &Key, node: &Node, problems: &mut Problems) -> Option<Setting> {
         "number" => SettingKind::Number,
         "switch" => SettingKind::Switch,
         "choice" => SettingKind::Choice(choices(key, members, problems)),
+        "list" => SettingKind::List,
+        "ignored" => SettingKind::Ignored,
         other => {
             let what = "the kind";
             problems.unknown(kind_node.place, Code::BadValue, what, other, &SETTING_KINDS);
@@ -161,6 +163,9 @@ fn setting(key: &Key, node: &Node, problems: &mut Problems) -> Option<Setting> {
         && !matches!(kind, SettingKind::Choice(_))
     {
         problems.add(of.place, Code::UnknownKey, "only a choice has `of`", None);
+    }
+    if kind == SettingKind::Ignored && member(members, "default").is_none() {
+        return Some(Setting { name: key.text.clone(), kind, default: Value::Null, about });
     }
     let Some(default_node) = member(members, "default") else {
         problems.add(key.place, Code::MissingKey, "the setting needs a default", None);
@@ -188,7 +193,11 @@ fn choices(key: &Key, members: &[(Key, Node)], problems: &mut Problems) -> Vec<S
 
 /// A scalar as plain data, without any expression in it.
 fn plain_value(node: &Node) -> Value {
-    let NodeValue::Scalar(scalar) = &node.value else { return Value::Null };
+    let scalar = match &node.value {
+        NodeValue::Scalar(scalar) => scalar,
+        NodeValue::List(items) => return items.iter().map(plain_value).collect(),
+        NodeValue::Map(_) => return Value::Null,
+    };
     match scalar.text.as_str() {
         "true" if scalar.plain => Value::Bool(true),
         "false" if scalar.plain => Value::Bool(false),

@@ -8,6 +8,7 @@ use super::ast::{Expression, Part, Step};
 use super::functions::{Function, Rest};
 use super::lexer::{self, Mistake, Piece, Token, What};
 use super::tree::Scalar;
+use super::values::SETTING_PREFIX;
 
 /// How deep expressions and conditions may be nested in one text.
 pub(crate) const DEPTH_LIMIT: u32 = 32;
@@ -278,10 +279,22 @@ impl Parser {
         while self.eat(",") {
             let at = self.at();
             match (function.rest(), self.take()) {
-                (Rest::Names | Rest::MaybeName, What::Name { word, steps }) if steps.is_empty() => {
+                (Rest::Names | Rest::MaybeName | Rest::Pairs, What::Name { word, steps })
+                    if steps.is_empty() =>
+                {
                     words.push(word);
                 }
-                (Rest::Names | Rest::MaybeName, What::Text { pieces, strict: false }) => {
+                (Rest::Names | Rest::Setting, What::Name { word, steps })
+                    if word == "settings" && matches!(steps.as_slice(), [Step::Key(_)]) =>
+                {
+                    let [Step::Key(name)] = steps.as_slice() else { continue };
+                    words.push(format!("{SETTING_PREFIX}{name}"));
+                }
+                (Rest::Paths, What::Path(steps)) => arguments.push(Expression::Path(steps)),
+                (
+                    Rest::Names | Rest::MaybeName | Rest::Pairs,
+                    What::Text { pieces, strict: false },
+                ) => {
                     words.push(
                         plain_text(pieces)
                             .ok_or_else(|| usage(Mistake::new(at, "a name cannot have holes")))?,
@@ -302,6 +315,11 @@ impl Parser {
             Rest::MaybeName => words.len() <= 1,
             Rest::Text => arguments.len() == 2,
             Rest::Names => !words.is_empty(),
+            Rest::Pairs => !words.is_empty() && words.len().is_multiple_of(2),
+            Rest::Setting => {
+                words.len() == 1 && matches!(arguments.as_slice(), [Expression::Path(_)])
+            }
+            Rest::Paths => matches!(arguments.as_slice(), [Expression::Setting(_), _, ..]),
         };
         if !right {
             return Err(usage(Mistake::new(at, format!("`{name}` has the wrong arguments"))));

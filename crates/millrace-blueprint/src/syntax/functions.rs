@@ -19,6 +19,14 @@ words! {
         Count = "count",
         Sum = "sum",
         Join = "join",
+        Age = "age",
+        List = "list",
+        Browser = "browser",
+        BrowserVersion = "browser_version",
+        Prefixed = "prefixed",
+        Rename = "rename",
+        At = "at",
+        Fill = "fill",
         Omit = "omit",
         Pick = "pick",
     }
@@ -33,8 +41,14 @@ pub(crate) enum Rest {
     MaybeName,
     /// One text.
     Text,
-    /// One member name or more.
+    /// One member name or more; a list setting stands for its texts.
     Names,
+    /// Member names in pairs.
+    Pairs,
+    /// A setting.
+    Setting,
+    /// Paths.
+    Paths,
 }
 
 impl Function {
@@ -50,10 +64,17 @@ impl Function {
             | Function::Nonblank
             | Function::Identifier
             | Function::Domain
+            | Function::Age
+            | Function::List
+            | Function::Browser
+            | Function::BrowserVersion
             | Function::Count => Rest::None,
             Function::Sum => Rest::MaybeName,
-            Function::WithoutPrefix | Function::Join => Rest::Text,
+            Function::WithoutPrefix | Function::Join | Function::Prefixed => Rest::Text,
             Function::Omit | Function::Pick => Rest::Names,
+            Function::Rename => Rest::Pairs,
+            Function::At => Rest::Setting,
+            Function::Fill => Rest::Paths,
         }
     }
 
@@ -73,6 +94,14 @@ impl Function {
             Function::Count => "count(list)",
             Function::Sum => "sum(list) or sum(list, member)",
             Function::Join => "join(list, \", \")",
+            Function::Age => "age(time)",
+            Function::List => "list(value)",
+            Function::Browser => "browser(user_agent)",
+            Function::BrowserVersion => "browser_version(user_agent)",
+            Function::Prefixed => "prefixed(object, \"prefix\")",
+            Function::Rename => "rename(object, old, \"new\", ...)",
+            Function::At => "at($.object, settings.NAME)",
+            Function::Fill => "fill(settings.NAME, $.path, ...)",
             Function::Omit => "omit(object, name, ...)",
             Function::Pick => "pick(object, name, ...)",
         }

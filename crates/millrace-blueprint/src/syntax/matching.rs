@@ -68,10 +68,9 @@ impl Parser {
             return Ok(match inner {
                 // At Segment a value that is no text fails a test of texts and its negation.
                 Condition::All(parts) if self.names == Names::Segment => match parts.as_slice() {
-                    [text, test] if is_text(text) => Condition::All(vec![
-                        text.clone(),
-                        Condition::Not(Box::new(test.clone())),
-                    ]),
+                    [text, test] if is_text(text) => {
+                        Condition::All(vec![text.clone(), Condition::Not(Box::new(test.clone()))])
+                    }
                     _ => Condition::Not(Box::new(Condition::All(parts))),
                 },
                 inner => Condition::Not(Box::new(inner)),
@@ -135,7 +134,8 @@ impl Parser {
             return Ok(None);
         };
         let test = TextTest::parse(&word);
-        let known = test.is_some() || matches!(word.as_str(), "exists" | "uuid_shaped" | "matches" | "match");
+        let known = test.is_some()
+            || matches!(word.as_str(), "exists" | "uuid_shaped" | "matches" | "match");
         if !known || !self.eat("(") {
             self.back_to(start);
             return Ok(None);
@@ -190,8 +190,12 @@ impl Parser {
                 }
             }
             What::Name { word, .. } if word == "in" => {
-                self.expect("[")?;
                 let mut list = Vec::new();
+                if matches!(self.peek(), What::Name { word, .. } if word == "settings") {
+                    // The texts of a list setting.
+                    return Ok(Condition::In(left, vec![self.expression()?]));
+                }
+                self.expect("[")?;
                 while !self.eat("]") {
                     if !list.is_empty() {
                         self.expect(",")?;
@@ -218,9 +222,7 @@ impl Parser {
         use millrace_model::event::EventKind;
         match kind_text(left, right) {
             // Segment has kinds that never come here; a text about them is right and never holds.
-            Some(text)
-                if EventKind::parse(text).is_none() && self.names != Names::Segment =>
-            {
+            Some(text) if EventKind::parse(text).is_none() && self.names != Names::Segment => {
                 let known = EventKind::ALL.map(EventKind::as_str);
                 let mistake = Mistake::new(at, format!("no event is of the type `{text}`"));
                 Err(match millrace_model::diagnostic::nearest(text, known) {

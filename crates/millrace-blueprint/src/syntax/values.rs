@@ -6,11 +6,12 @@ use millrace_model::code::Code;
 
 use super::ast::{Condition, Entry, EntryKind, Expression, Part, Place, Step};
 use super::expression::{UNKNOWN_FUNCTION, read_scalar};
+use super::functions::Function;
 use super::lexer::Mistake;
 use super::matching;
 use super::problems::Problems;
 use super::tree::{Key, Node, NodeValue, Scalar};
-use crate::settings::Setting;
+use crate::settings::{Setting, SettingKind};
 
 /// The key of a spread.
 const SPREAD: &str = "...";
@@ -159,7 +160,9 @@ impl Reader<'_> {
         let Some(name) = key.text.strip_prefix(SETTING_PREFIX) else { return };
         self.check(key.place, &Expression::Setting(name.to_owned()));
         let found = self.settings.iter().find(|setting| setting.name == name);
-        if found.is_some_and(|setting| !setting.default.is_string()) {
+        let texts =
+            |setting: &Setting| setting.default.is_string() || setting.kind == SettingKind::List;
+        if found.is_some_and(|setting| !texts(setting)) {
             let message = format!("the setting `{name}` is no text and cannot name a member");
             self.problems.add(key.place, Code::BadValue, message, None);
         }
@@ -216,6 +219,36 @@ impl Reader<'_> {
             source: source(node),
             what: EntryKind::Spread(value),
         });
+    }
+
+    /// The name of a list setting, written `settings.NAME`.
+    pub(crate) fn list_setting(&mut self, node: &Node) -> Option<String> {
+        let name = match &node.value {
+            NodeValue::Scalar(scalar) => scalar.text.strip_prefix(SETTING_PREFIX),
+            NodeValue::List(_) | NodeValue::Map(_) => None,
+        };
+        let Some(name) = name else {
+            let hint = Some("write settings.NAME".to_owned());
+            let message = "`for_each` takes a list setting";
+            self.problems.add(node.place, Code::BadValue, message, hint);
+            return None;
+        };
+        self.setting_of(node.place, name, &SettingKind::List);
+        Some(name.to_owned())
+    }
+
+    /// Checks that a setting is there and of a kind. Where one text is wanted, a list will do: its
+    /// texts come one by one under `for_each`.
+    fn setting_of(&mut self, place: Place, name: &str, kind: &SettingKind) {
+        self.check(place, &Expression::Setting(name.to_owned()));
+        let found = self.settings.iter().find(|setting| setting.name == name);
+        let fits = |have: &SettingKind| {
+            have == kind || (*kind == SettingKind::Text && *have == SettingKind::List)
+        };
+        if found.is_some_and(|setting| !fits(&setting.kind)) {
+            let message = format!("the setting `{name}` is not {}", kind.describe());
+            self.problems.add(place, Code::BadValue, message, None);
+        }
     }
 
     /// Reads a match text, or one of Segment: `{segment: '...'}`.
@@ -286,6 +319,16 @@ impl Reader<'_> {
                 let known: Vec<&str> =
                     self.settings.iter().map(|setting| setting.name.as_str()).collect();
                 self.problems.unknown(place, Code::UnknownSetting, "the setting", name, &known);
+            }
+            Expression::Call { function, words, .. } => {
+                for word in words {
+                    let Some(name) = word.strip_prefix(SETTING_PREFIX) else { continue };
+                    let kind = match function {
+                        Function::At => SettingKind::Text,
+                        _ => SettingKind::List,
+                    };
+                    self.setting_of(place, name, &kind);
+                }
             }
             Expression::Item(_) if self.items == 0 => {
                 self.problems.add(

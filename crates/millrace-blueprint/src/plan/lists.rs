@@ -1,0 +1,308 @@
+//! List settings written out, before anything else is compiled.
+//!
+//! What a blueprint says over a list (`for_each`, `pick(x, settings.LIST)`, `"a" in settings.LIST`)
+//! is said once for each of its texts, as if its author had known them. So neither plan nor run
+//! knows of lists, and an empty one costs nothing.
+
+use super::fold::Values;
+use crate::settings::{SettingKind, list_texts};
+use crate::syntax::SETTING_PREFIX;
+use crate::syntax::ast::{
+    Action, Checked, Condition, Entry, EntryKind, Expression, Outcome, Part, Step,
+};
+use crate::syntax::functions::Function;
+
+/// The blueprint with its lists written out.
+pub(crate) fn written_out(checked: &Checked, values: &Values<'_>) -> Checked {
+    let writer = Writer { values, one: None };
+    let mut checked = checked.clone();
+    for rule in &mut checked.rules {
+        rule.when = writer.condition(&rule.when);
+        if let Outcome::Send(actions) = &mut rule.outcome {
+            let together = |a: &Action, b: &Action| a.for_each == b.for_each;
+            *actions = actions.chunk_by(together).flat_map(|run| writer.actions(run)).collect();
+        }
+    }
+    checked
+}
+
+struct Writer<'a> {
+    values: &'a Values<'a>,
+    /// The setting that `for_each` goes over, and its text at the moment.
+    one: Option<(&'a str, &'a str)>,
+}
+
+impl Writer<'_> {
+    /// The texts of a list setting; none for other settings.
+    fn list(&self, name: &str) -> Option<Vec<String>> {
+        if let Some((each, text)) = self.one
+            && each == name
+        {
+            return Some(vec![text.to_owned()]);
+        }
+        let found = self.values.iter().find(|(setting, _)| setting.name == name);
+        let (_, value) = found.filter(|(setting, _)| setting.kind == SettingKind::List)?;
+        Some(list_texts(value))
+    }
+
+    /// The text of a setting, under `for_each` that of the list's place.
+    fn text(&self, name: &str) -> Option<String> {
+        match self.one {
+            Some((each, text)) if each == name => Some(text.to_owned()),
+            _ => {
+                let found = self.values.iter().find(|(setting, _)| setting.name == name);
+                found.and_then(|(_, value)| value.as_str()).map(str::to_owned)
+            }
+        }
+    }
+
+    /// Neighbours that go over the same list, or over none: all of them for one text, then all of
+    /// them for the next.
+    fn actions(&self, run: &[Action]) -> Vec<Action> {
+        let Some(name) = run.first().and_then(|action| action.for_each.as_ref()) else {
+            return run.iter().map(|action| self.one_action(action)).collect();
+        };
+        let texts = self.list(name).unwrap_or_default();
+        let one = |text| Writer { values: self.values, one: Some((name, text)) };
+        texts
+            .iter()
+            .flat_map(|text| run.iter().map(|action| one(text).one_action(action)))
+            .collect()
+    }
+
+    fn one_action(&self, action: &Action) -> Action {
+        Action {
+            verb: action.verb,
+            place: action.place,
+            when: self.condition(&action.when),
+            for_each: None,
+            fields: action
+                .fields
+                .iter()
+                .map(|(field, value)| (*field, self.expression(value)))
+                .collect(),
+        }
+    }
+
+    fn expressions(&self, list: &[Expression]) -> Vec<Expression> {
+        list.iter().map(|one| self.expression(one)).collect()
+    }
+
+    fn boxed(&self, expression: &Expression) -> Box<Expression> {
+        Box::new(self.expression(expression))
+    }
+
+    fn expression(&self, expression: &Expression) -> Expression {
+        match expression {
+            Expression::Setting(name) => match (self.one, self.list(name)) {
+                (Some((each, text)), _) if each == name => Expression::Text(text.to_owned()),
+                (_, Some(texts)) if texts.is_empty() => Expression::Nothing,
+                (_, Some(texts)) => {
+                    Expression::List(texts.into_iter().map(Expression::Text).collect())
+                }
+                (_, None) => expression.clone(),
+            },
+            Expression::First { left, blank, right } => Expression::First {
+                left: self.boxed(left),
+                blank: *blank,
+                right: self.boxed(right),
+            },
+            Expression::Template { strict, parts } => Expression::Template {
+                strict: *strict,
+                parts: parts
+                    .iter()
+                    .map(|part| match part {
+                        Part::Text(text) => Part::Text(text.clone()),
+                        Part::Hole(inner) => Part::Hole(self.expression(inner)),
+                    })
+                    .collect(),
+            },
+            Expression::Call { function, arguments, words } => {
+                self.call(*function, arguments, words)
+            }
+            Expression::Object(entries) => Expression::Object(self.entries(entries)),
+            Expression::List(list) => Expression::List(self.expressions(list)),
+            Expression::Each { list, shape } => {
+                Expression::Each { list: self.boxed(list), shape: self.boxed(shape) }
+            }
+            Expression::Choice { when, then, otherwise } => Expression::Choice {
+                when: Box::new(self.condition(when)),
+                then: self.boxed(then),
+                otherwise: self.boxed(otherwise),
+            },
+            Expression::Nothing
+            | Expression::Text(_)
+            | Expression::Number(_)
+            | Expression::Bool(_)
+            | Expression::Path(_)
+            | Expression::Item(_) => expression.clone(),
+        }
+    }
+
+    fn entries(&self, entries: &[Entry]) -> Vec<Entry> {
+        entries
+            .iter()
+            .map(|entry| Entry {
+                place: entry.place,
+                source: entry.source.clone(),
+                what: match &entry.what {
+                    EntryKind::Member { key, value } => {
+                        EntryKind::Member { key: self.key(key), value: self.expression(value) }
+                    }
+                    EntryKind::Spread(value) => EntryKind::Spread(self.expression(value)),
+                },
+            })
+            .collect()
+    }
+
+    /// A member's name that stands for the text of the list; others stay for the lowering.
+    fn key(&self, key: &str) -> String {
+        match (key.strip_prefix(SETTING_PREFIX), self.one) {
+            (Some(name), Some((each, text))) if name == each => text.to_owned(),
+            _ => key.to_owned(),
+        }
+    }
+
+    fn call(&self, function: Function, arguments: &[Expression], words: &[String]) -> Expression {
+        match (function, arguments, words) {
+            (Function::At, [Expression::Path(steps)], [word]) => {
+                let name = word.strip_prefix(SETTING_PREFIX).unwrap_or(word);
+                match self.text(name).filter(|text| !text.is_empty()) {
+                    Some(text) => Expression::Path(below(steps, &text)),
+                    None => Expression::Nothing,
+                }
+            }
+            (Function::Fill, [Expression::Setting(name), paths @ ..], _) => {
+                let template = self.text(name).unwrap_or_default();
+                let parts = holes(&template, paths);
+                let filled = vec![Expression::Template { strict: false, parts }];
+                Expression::Call { function, arguments: filled, words: Vec::new() }
+            }
+            (Function::Pick | Function::Omit, [object], _) => self.members(function, object, words),
+            _ => Expression::Call {
+                function,
+                arguments: self.expressions(arguments),
+                words: words.to_vec(),
+            },
+        }
+    }
+
+    /// `pick` and `omit` with lists. A text with dots is a path below the object, and `pick` gives
+    /// its value under the path's last name; `omit` leaves what is nested alone.
+    fn members(&self, function: Function, object: &Expression, words: &[String]) -> Expression {
+        let mut plain = Vec::new();
+        let mut dotted = Vec::new();
+        for word in words {
+            let list = word.strip_prefix(SETTING_PREFIX).and_then(|name| self.list(name));
+            match list {
+                Some(texts) => {
+                    let (deep, flat): (Vec<String>, Vec<String>) =
+                        texts.into_iter().partition(|text| text.contains('.'));
+                    plain.extend(flat);
+                    dotted.extend(deep);
+                }
+                None => plain.push(word.clone()),
+            }
+        }
+        let object = self.expression(object);
+        let keep = function == Function::Pick;
+        let flat = match (plain.is_empty(), keep) {
+            (true, true) => Expression::Nothing,
+            (true, false) => object.clone(),
+            _ => Expression::Call { function, arguments: vec![object.clone()], words: plain },
+        };
+        let (Expression::Path(steps), true, false) = (&object, keep, dotted.is_empty()) else {
+            return flat;
+        };
+        let entry = |what| Entry {
+            place: crate::syntax::ast::Place::default(),
+            source: String::new(),
+            what,
+        };
+        let mut entries = vec![entry(EntryKind::Spread(flat))];
+        for path in &dotted {
+            let key = path.rsplit('.').next().unwrap_or(path).to_owned();
+            let value = Expression::Path(below(steps, path));
+            entries.push(entry(EntryKind::Member { key, value }));
+        }
+        Expression::Object(entries)
+    }
+
+    fn conditions(&self, parts: &[Condition]) -> Vec<Condition> {
+        parts.iter().map(|part| self.condition(part)).collect()
+    }
+
+    fn condition(&self, condition: &Condition) -> Condition {
+        match condition {
+            Condition::Always => Condition::Always,
+            Condition::Any(parts) => Condition::Any(self.conditions(parts)),
+            Condition::All(parts) => Condition::All(self.conditions(parts)),
+            Condition::Not(inner) => Condition::Not(Box::new(self.condition(inner))),
+            Condition::Equal(left, right) => {
+                Condition::Equal(self.expression(left), self.expression(right))
+            }
+            Condition::Order { left, order, right } => Condition::Order {
+                left: self.expression(left),
+                order: *order,
+                right: self.expression(right),
+            },
+            Condition::In(value, list) => {
+                let mut texts = Vec::new();
+                for one in list {
+                    match one {
+                        Expression::Setting(name) => match self.list(name) {
+                            Some(list) => texts.extend(list.into_iter().map(Expression::Text)),
+                            None => texts.push(one.clone()),
+                        },
+                        other => texts.push(self.expression(other)),
+                    }
+                }
+                Condition::In(self.expression(value), texts)
+            }
+            Condition::Text { test, value, other } => Condition::Text {
+                test: *test,
+                value: self.expression(value),
+                other: self.expression(other),
+            },
+            Condition::Matches(value, pattern) => {
+                Condition::Matches(self.expression(value), pattern.clone())
+            }
+            Condition::Exists(Expression::Setting(name)) if self.list(name).is_some() => {
+                let empty = self.list(name).is_some_and(|texts| texts.is_empty());
+                // Nothing at all holds for none of the events.
+                if empty { Condition::Any(Vec::new()) } else { Condition::Always }
+            }
+            Condition::Exists(value) => Condition::Exists(self.expression(value)),
+            Condition::UuidShaped(value) => Condition::UuidShaped(self.expression(value)),
+            Condition::True(value) => Condition::True(self.expression(value)),
+        }
+    }
+}
+
+/// The path of a dotted text below another path.
+fn below(steps: &[Step], dotted: &str) -> Vec<Step> {
+    let more = dotted.split('.').map(|name| Step::Key(name.to_owned()));
+    steps.iter().cloned().chain(more).collect()
+}
+
+/// The parts of a template whose holes are named after the last step of one of the paths.
+fn holes(template: &str, paths: &[Expression]) -> Vec<Part> {
+    let mut parts = Vec::new();
+    let mut rest = template;
+    while let Some((before, after)) = rest.split_once("{{") {
+        let Some((name, behind)) = after.split_once("}}") else { break };
+        parts.push(Part::Text(before.to_owned()));
+        let wanted = |path: &&Expression| match path {
+            Expression::Path(steps) => {
+                matches!(steps.last(), Some(Step::Key(key)) if key == name.trim())
+            }
+            _ => false,
+        };
+        if let Some(path) = paths.iter().find(wanted) {
+            parts.push(Part::Hole(path.clone()));
+        }
+        rest = behind;
+    }
+    parts.push(Part::Text(rest.to_owned()));
+    parts
+}

@@ -1,0 +1,165 @@
+//! Functions that give members other names, and the browsers of user agents.
+
+use std::collections::HashMap;
+
+use super::Run;
+use super::object::{Layout, Members};
+use super::value::{Value, close};
+use crate::agent;
+use crate::json::text;
+use crate::plan::keys;
+use crate::plan::node::{Call, Object};
+
+/// How many user agents are remembered before all are forgotten.
+const AGENTS_LIMIT: usize = 1024;
+
+/// Longer user agents are read each time: they are rare, and memory is bounded.
+const AGENT_LENGTH_LIMIT: usize = 1024;
+
+/// The browser of a user agent, as JSON texts; empty for none.
+#[derive(Debug, Default)]
+pub(super) struct Browser {
+    pub(super) name: Vec<u8>,
+    pub(super) version: Vec<u8>,
+}
+
+/// The browsers of the user agents seen last, by their JSON text. What a user agent gives depends
+/// on nothing else, so that remembering it changes no answer.
+#[derive(Debug, Default)]
+pub(super) struct Agents {
+    known: HashMap<Box<[u8]>, Browser>,
+}
+
+fn read(agent: &str) -> Browser {
+    let mut browser = Browser::default();
+    if let Some((name, version)) = agent::browser(agent) {
+        text::write(name, &mut browser.name);
+        if let Some(version) = version {
+            text::write(version, &mut browser.version);
+        }
+    }
+    browser
+}
+
+impl<'a> Run<'a> {
+    /// A part of the browser that a user agent names.
+    pub(super) fn browser(&mut self, value: Value, part: fn(&Browser) -> &Vec<u8>) -> Value {
+        let mut spare = String::new();
+        let fresh = {
+            let Some(agent) = self.text(value, &mut spare) else { return Value::Nothing };
+            let known = self.scratch.agents.known.contains_key(self.json(value));
+            (!known).then(|| read(agent))
+        };
+        let fresh = match fresh {
+            Some(browser) if self.json(value).len() <= AGENT_LENGTH_LIMIT => {
+                let key: Box<[u8]> = self.json(value).into();
+                let known = &mut self.scratch.agents.known;
+                if known.len() >= AGENTS_LIMIT {
+                    known.clear();
+                }
+                known.insert(key, browser);
+                None
+            }
+            other => other,
+        };
+        self.make(|run, out| {
+            let known = run.scratch.agents.known.get(run.json(value));
+            if let Some(browser) = known.or(fresh.as_ref()) {
+                out.extend_from_slice(part(browser));
+            }
+            !out.is_empty()
+        })
+    }
+
+    /// A list as it is; another value as the only item of a list.
+    pub(super) fn list_of(&mut self, value: Value, level: u8) -> Value {
+        if self.json(value).first() == Some(&b'[') {
+            return value;
+        }
+        self.make(|run, out| {
+            out.push(b'[');
+            run.copy(value, level.saturating_add(1), out);
+            out.push(b']');
+            close(1, level, out)
+        })
+    }
+
+    /// An object with a text in front of each name.
+    pub(super) fn prefixed(&mut self, value: Value, call: &'a Call, level: u8) -> Value {
+        let prefix = self.value(&call.second, 1);
+        let object = Object::default();
+        let base = self.scratch.pending.len();
+        self.spread(&object, base, 0, value, None);
+        for at in base..self.scratch.pending.len() {
+            let Some(name) = self.scratch.pending.get(at).map(|one| one.name) else { continue };
+            let longer = self.make(|run, out| {
+                let inner = run.json(prefix);
+                let inner = inner.get(1..inner.len().saturating_sub(1)).unwrap_or_default();
+                out.extend_from_slice(inner);
+                out.extend_from_slice(run.json(name));
+                true
+            });
+            if let Some(one) = self.scratch.pending.get_mut(at) {
+                one.name = longer;
+            }
+        }
+        self.close_object(&object, base, level)
+    }
+
+    /// An object with some of its members under other names. Where two come to the same name, the
+    /// earlier pair wins, and any pair wins over a member that has the name by itself.
+    pub(super) fn renamed(&mut self, value: Value, call: &'a Call, level: u8) -> Value {
+        let object = Object::default();
+        let base = self.scratch.pending.len();
+        self.spread(&object, base, 0, value, None);
+        // For each pair that was met, the place of its member.
+        let mut met: Vec<(u16, usize)> = Vec::new();
+        for at in base..self.scratch.pending.len() {
+            let Some(one) = self.scratch.pending.get(at).copied() else { continue };
+            let pair = call.names.find(self.json(one.name), one.hash);
+            if let Some(pair) = pair.filter(|_| one.alive) {
+                met.push((pair, at));
+            }
+        }
+        met.sort_unstable();
+        let members = base..self.scratch.pending.len();
+        for (place, (pair, at)) in met.iter().enumerate() {
+            let Some(new) = call.renames.get(usize::from(*pair)) else { continue };
+            let new = Value::Constant(*new);
+            let hash = keys::hash(self.json(new));
+            let earlier = met.get(..place).unwrap_or_default();
+            let taken = earlier.iter().any(|(pair, _)| {
+                let other = call.renames.get(usize::from(*pair)).copied().map(Value::Constant);
+                other.is_some_and(|other| self.json(other) == self.json(new))
+            });
+            for other in members.clone() {
+                let own = met.iter().any(|(_, at)| *at == other);
+                let same = self.scratch.pending.get(other).is_some_and(|one| {
+                    !own && one.alive && one.hash == hash && self.json(one.name) == self.json(new)
+                });
+                if same && let Some(one) = self.scratch.pending.get_mut(other) {
+                    one.alive = false;
+                }
+            }
+            if let Some(one) = self.scratch.pending.get_mut(*at) {
+                one.name = new;
+                one.hash = hash;
+                one.alive = !taken;
+            }
+        }
+        self.close_object(&object, base, level)
+    }
+
+    /// Writes the gathered members as an object that is a value.
+    pub(super) fn close_object(&mut self, object: &Object, base: usize, level: u8) -> Value {
+        self.make(|run, out| {
+            out.push(b'{');
+            let below = level.saturating_add(1);
+            let layout =
+                Layout { members: Members::Any, level: below, first: true, outermost: false };
+            let count = run.write_members(object, base, layout, out);
+            out.push(b'}');
+            close(count, level, out)
+        })
+    }
+}
