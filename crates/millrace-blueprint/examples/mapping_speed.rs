@@ -1,6 +1,6 @@
 //! How fast a blueprint maps (the `default` one unless another is named): events per CPU second, JSON in and out included.
 //!
-//! `cargo run --release -p millrace-blueprint --example mapping_speed -- events.jsonl [passes] [blueprint]`
+//! `cargo run --release -p millrace-blueprint --example mapping_speed -- events.jsonl [passes] [blueprint] [settings as JSON]`
 
 use std::error::Error;
 use std::time::Duration;
@@ -47,7 +47,10 @@ fn main() -> Result<(), Box<dyn Error>> {
     }
     let name = arguments.next().unwrap_or_else(|| "default".to_owned());
     let blueprint = Blueprint::built_in(&name).ok_or("no such blueprint")?.map_err(|_| "broken")?;
-    let plan = Plan::compile(&blueprint, &SettingValues::default()).map_err(|_| "settings")?;
+    let settings: serde_json::Value =
+        arguments.next().map_or(Ok(serde_json::Value::Null), |text| serde_json::from_str(&text))?;
+    let settings = SettingValues::from_json(&settings);
+    let plan = Plan::compile(&blueprint, &settings).map_err(|_| "settings")?;
     let mut mapper = Mapper::new();
     let mut rows = Rows::default();
     let mut best = 0.0_f64;

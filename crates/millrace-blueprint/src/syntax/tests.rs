@@ -51,6 +51,35 @@ fn these_values_read_well() {
 }
 
 #[test]
+fn lists_in_settings_are_checked() {
+    let text = |value: &str, each: &str| {
+        format!(
+            "blueprint: b\nsettings:\n  keys: {{ kind: list, default: [a] }}\n  names: \
+             {{ kind: list, default: [a] }}\n  tone: {{ kind: text, default: x }}\nrules:\n  - name: \
+             r\n    send:\n      - group:\n          for_each: {each}\n          group_key: \
+             settings.names\n          group_id: {value}\n          set: {{ a: 1 }}\n"
+        )
+    };
+    let right = text("at($.traits, settings.names)", "settings.names");
+    assert_eq!(problems(&right), [""; 0]);
+    for (value, each, wanted) in [
+        ("$.a", "names", "10:21: MR5004 `for_each` takes a list setting"),
+        ("$.a", "settings.tone", "10:21: MR5004 the setting `tone` is not a list of texts"),
+        ("$.a", "settings.name", "10:21: MR5104 the setting `name` is not known"),
+        ("pick($.a, settings.tone)", "settings.names", "12:21: MR5004 the setting `tone` is not a"),
+        ("at($.a, settings.nams)", "settings.names", "12:21: MR5104 the setting `nams` is not"),
+        ("at($.a)", "settings.names", "MR5101 `at` has the wrong arguments"),
+        ("rename($.a, b)", "settings.names", "MR5101 `rename` has the wrong arguments"),
+        ("fill($.a, $.b)", "settings.names", "MR5101 `fill` has the wrong arguments"),
+    ] {
+        let found = problems(&text(value, each));
+        assert!(found.len() == 1 && found[0].contains(wanted), "{value} {each}: {found:?}");
+    }
+    let wrong = right.replace("default: [a]", "default: [1]");
+    assert!(problems(&wrong)[0].contains("the default must be a list of texts"));
+}
+
+#[test]
 fn these_values_are_refused_at_their_place() {
     // Columns count from the 16th, where the value begins.
     for (value, wanted) in [
