@@ -212,7 +212,9 @@ impl Oracle<'_> {
             Field::Add => members
                 .filter(|(_, value)| value.as_f64().is_some_and(|number| number != 0.0))
                 .collect(),
+            Field::Append => members.filter(|(_, value)| !value.is_null()).collect(),
             Field::Union => members
+                .filter(|(_, value)| !value.is_null())
                 .map(|(key, value)| {
                     let list = if value.is_array() { value } else { json!([value]) };
                     (key, list)

@@ -37,8 +37,10 @@ pub(super) enum Members {
     Any,
     /// Numbers but 0, which adds nothing; other values are left out (`$add`).
     Numbers,
-    /// Values that are no list become a list of one (`$union`).
+    /// Values that are no list become a list of one, and null is left out (`$union`).
     Lists,
+    /// Null is left out (`$append`).
+    Values,
 }
 
 /// How an object is written.
@@ -230,7 +232,12 @@ impl<'a> Run<'a> {
                 }
             };
             let json = self.json(pending.value);
-            if !wins || (members == Members::Numbers && !adds(json)) {
+            let taken = match members {
+                Members::Any => true,
+                Members::Numbers => adds(json),
+                Members::Lists | Members::Values => json != b"null",
+            };
+            if !wins || !taken {
                 continue;
             }
             let entry = usize::try_from(pending.entry).ok().and_then(|at| object.entries.get(at));

@@ -351,6 +351,7 @@ impl<'a> Run<'a> {
                 let members = match field {
                     Field::Add => Members::Numbers,
                     Field::Union => Members::Lists,
+                    Field::Append => Members::Values,
                     _ => Members::Any,
                 };
                 let base = self.gather(object, 1);
