@@ -8,6 +8,7 @@
 mod deviations;
 mod report;
 mod rudderstack;
+mod rudderstack_delivery;
 #[cfg(test)]
 mod tests;
 

@@ -20,7 +20,7 @@ use millrace_protocol::segment::{Admission, Call, Envelope};
 use serde_json::{Map, Value, json};
 
 use super::report::{Case, Outcome};
-use super::text_of;
+use super::{rudderstack_delivery, text_of};
 
 /// Settings that say where an integration sends to. They are none of the blueprint's.
 const CONNECTION: [&str; 6] = [
@@ -39,16 +39,21 @@ pub(crate) fn run(cases: &[Value]) -> Vec<Case> {
         .map(|case| {
             let kind = text_of(case, "kind");
             let outcome = match kind.as_str() {
-                "transform" => match transform(case) {
-                    Ok(None) => Outcome::Pass,
-                    Ok(Some(difference)) => Outcome::Fail(difference),
-                    Err(error) => Outcome::Fail(format!("{error:#}")),
-                },
+                "transform" => outcome(transform(case)),
+                "delivery" => outcome(rudderstack_delivery::run(case)),
                 _ => Outcome::NotRun(format!("there is no runner for cases of the kind {kind:?}")),
             };
             Case { id: text_of(case, "id"), class: text_of(case, "match"), kind, outcome }
         })
         .collect()
+}
+
+fn outcome(result: anyhow::Result<Option<String>>) -> Outcome {
+    match result {
+        Ok(None) => Outcome::Pass,
+        Ok(Some(difference)) => Outcome::Fail(difference),
+        Err(error) => Outcome::Fail(format!("{error:#}")),
+    }
 }
 
 /// Why an event sends nothing.
