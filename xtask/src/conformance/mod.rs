@@ -9,6 +9,8 @@ mod deviations;
 mod report;
 mod rudderstack;
 mod rudderstack_delivery;
+mod segment_fql;
+mod segment_mapping;
 #[cfg(test)]
 mod tests;
 
@@ -82,6 +84,8 @@ fn run_file(path: &Path) -> anyhow::Result<(String, Vec<Case>)> {
     let suite = file.get("suite").and_then(Value::as_str).unwrap_or_default();
     let cases = match (format, suite) {
         ("millrace-conformance/1", "rudderstack") => rudderstack::run(cases),
+        ("fql/1", _) => segment_fql::run(cases),
+        ("mapping/1", _) => segment_mapping::run(&text, cases)?,
         _ => cases
             .iter()
             .map(|case| Case {

@@ -1,18 +1,24 @@
 //! `fql.json`: a match text of Segment selects an event, or does not.
 
-use std::path::Path;
-
 use millrace_blueprint::Mapper;
 use millrace_blueprint::segment::Subscription;
 use serde_json::Value;
 
-use super::report::{CaseResult, Outcome};
+use super::report::{Case, Outcome};
+use super::text_of;
 
-/// Runs all cases of the file.
-pub(crate) fn run(file: &Path, json: &Value) -> Vec<CaseResult> {
-    let cases = json.get("cases").and_then(Value::as_array).map_or(&[][..], Vec::as_slice);
+/// Runs the cases of a file.
+pub(crate) fn run(cases: &[Value]) -> Vec<Case> {
     let mut mapper = Mapper::new();
-    cases.iter().map(|case| CaseResult::of(file, case, one(&mut mapper, case))).collect()
+    cases
+        .iter()
+        .map(|case| Case {
+            id: text_of(case, "id"),
+            class: text_of(case, "class"),
+            kind: text_of(case, "feature"),
+            outcome: one(&mut mapper, case),
+        })
+        .collect()
 }
 
 fn one(mapper: &mut Mapper, case: &Value) -> Outcome {

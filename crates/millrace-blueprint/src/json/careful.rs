@@ -29,6 +29,11 @@ pub(crate) fn copy(value: &[u8], level: u8, out: &mut Vec<u8>) {
     copy_at(&mut cursor, Some(level), out);
 }
 
+/// Copies one valid JSON value without blanks, whatever its shape.
+pub(crate) fn compact(value: &[u8], out: &mut Vec<u8>) {
+    copy_at(&mut Cursor::new(value), None, out);
+}
+
 /// Writes JSON as a text.
 pub(crate) fn as_text(json: &[u8], out: &mut Vec<u8>) {
     text::write(std::str::from_utf8(json).unwrap_or_default(), out);

@@ -42,9 +42,30 @@ pub(crate) fn call(
     second: Option<&Value>,
     words: &[String],
     received_at: UnixMillis,
+    exact: bool,
 ) -> Option<Value> {
     let second = second.and_then(Value::as_str).unwrap_or_default();
+    let has = |word: &str| words.iter().skip(1).any(|have| have == word);
     match (function, &value) {
+        (Function::Replace, _) => Some(replace(&value, words)),
+        (Function::Flatten, _) => {
+            let mut flat = serde_json::Map::new();
+            let keep = has("keep_lists");
+            flatten(&value, words.first()?, keep, None, &mut flat);
+            flat.retain(|_, value| exact || !value.is_null());
+            (exact || !flat.is_empty()).then_some(Value::Object(flat))
+        }
+        (Function::Json, _) => Some(json!(value.to_string())),
+        (Function::FromJson, Value::String(text)) => {
+            let read = serde_json::from_str(text.trim());
+            Some(read.unwrap_or(value)).filter(|value| exact || !value.is_null())
+        }
+        (Function::FromJson, _) => Some(value),
+        (Function::WithoutNulls, Value::Null) => None,
+        (Function::WithoutNulls, _) => {
+            let clean = without_nulls(value);
+            (exact || clean != json!({})).then_some(clean)
+        }
         (Function::Number, _) => number(&value),
         (Function::Text, _) => {
             scalar_text(&value).filter(|_| value != "" || value.is_string()).map(Value::String)
@@ -124,6 +145,68 @@ fn rename(members: &serde_json::Map<String, Value>, words: &[String]) -> Option<
         }
     }
     (!renamed.is_empty()).then_some(Value::Object(renamed))
+}
+
+fn replace(value: &Value, words: &[String]) -> Value {
+    let mut text = scalar_text(value).unwrap_or_default();
+    let (from, to) = (words[0].as_str(), words[1].as_str());
+    let has = |word: &str| words.iter().skip(2).any(|have| have == word);
+    let lower = |text: &str| text.to_lowercase();
+    let mut done = String::new();
+    while !text.is_empty() {
+        let end = from.chars().count();
+        let head: String = text.chars().take(end).collect();
+        let hit = head == from || (has("ignore_case") && lower(&head) == lower(from));
+        if hit {
+            done.push_str(to);
+            text = text.chars().skip(end).collect();
+            if has("first") {
+                break;
+            }
+        } else {
+            done.extend(text.chars().next());
+            text = text.chars().skip(1).collect();
+        }
+    }
+    Value::String(done + &text)
+}
+
+fn flatten(
+    value: &Value,
+    separator: &str,
+    keep: bool,
+    name: Option<&str>,
+    flat: &mut serde_json::Map<String, Value>,
+) {
+    let below = |key: &str| match name {
+        Some(name) if !name.is_empty() => format!("{name}{separator}{key}"),
+        _ => key.to_owned(),
+    };
+    match value {
+        Value::Object(members) => {
+            for (key, value) in members {
+                flatten(value, separator, keep, Some(&below(key)), flat);
+            }
+        }
+        Value::Array(items) if !keep => {
+            for (place, value) in items.iter().enumerate() {
+                flatten(value, separator, keep, Some(&below(&place.to_string())), flat);
+            }
+        }
+        other => {
+            flat.insert(name.unwrap_or_default().to_owned(), other.clone());
+        }
+    }
+}
+
+fn without_nulls(value: Value) -> Value {
+    match value {
+        Value::Object(members) => {
+            let kept = members.into_iter().filter(|(_, value)| !value.is_null());
+            Value::Object(kept.map(|(key, value)| (key, without_nulls(value))).collect())
+        }
+        other => other,
+    }
 }
 
 fn sum(list: &[Value], words: &[String]) -> Option<Value> {

@@ -86,6 +86,23 @@ rules:
             items:
               each: $.list ?? $.b
               as: { it: .a, all: count(.), outer: text($.n), inner: { each: .list, as: text(.) } }
+            replaced: replace($.a, "a", "-$-", ignore_case)
+            once: replace(text($.n), "1", "", first)
+            flat: flatten($.b, ".")
+            flat_lists: flatten($.list, "/", keep_lists)
+            json: from_json(json($.b))
+            from_json: from_json($.a)
+            clean: without_nulls($.c)
+            with: { with: "$.b ?? $.list", as: { it: .a, deep: .b.c, all: "." } }
+            made: { with: { x: $.a, l: [$.b, $.list] }, as: { x: .x, l: ".l[0]" } }
+            directives: { "@literal": { a: { "@path": $.a }, empty: {}, none: null } }
+            hole: { "@literal": [ { "@path": $.b }, 1 ] }
+            mapped:
+              "@arrayPath": [ $.list, { it: { "@path": a }, n: { "@template": "<{{n}}>" } } ]
+            tested: { "@if": { blank: { "@path": $.a }, then: { "@path": $.b }, else: 0 } }
+            stages: { "@transform": { apply: { p: { "@flatten": { separator: ".", value: { "@path": b } } } }, mapping: { q: { "@excludeWhenNull": { "@path": p } } } } }
+            merged: { "@merge": { direction: left, objects: [ { "@path": c }, { "@path": b }, { a: one } ] } }
+            written: { "@template": "{{ a }}-{{b.c}}" }
             choice:
               when: '$.n < 10 and not ($.a contains "x") or ($.a ?? $.n) matches "*a*b"'
               then: small
@@ -154,7 +171,7 @@ fn both(
     let settings: Vec<(&Setting, Value)> =
         settings.iter().map(|(setting, value)| (setting, value.clone())).collect();
     let body = serde_json::from_slice(event.body).expect("a valid event");
-    let oracle = Oracle { settings: &settings, event, body };
+    let oracle = Oracle { settings: &settings, event, body, exact: false.into() };
     let checked = crate::plan::lists::written_out(&blueprint.checked, &settings);
     (ours, oracle.map(&checked))
 }

@@ -30,6 +30,8 @@ pub(crate) struct Oracle<'a> {
     pub(crate) settings: &'a [(&'a Setting, Value)],
     pub(crate) event: EventView<'a>,
     pub(crate) body: Value,
+    /// True inside of [`Expression::Exact`], where null is a value.
+    pub(crate) exact: std::cell::Cell<bool>,
 }
 
 impl Oracle<'_> {
@@ -249,15 +251,23 @@ impl Oracle<'_> {
     }
 
     pub(crate) fn value(&self, expression: &Expression, item: Option<&Value>) -> Option<Value> {
+        let exact = self.exact.get();
         let value = match settled(expression, self.settings).get() {
             Expression::Nothing | Expression::Setting(_) => None,
+            Expression::Null => Some(Value::Null),
+            Expression::Exact(inner) => {
+                self.exact.set(true);
+                let value = self.value(inner, item);
+                self.exact.set(exact);
+                return value;
+            }
             Expression::Text(text) => Some(json!(text)),
             Expression::Number(number) => serde_json::from_str(number).ok(),
             Expression::Bool(on) => Some(json!(on)),
             Expression::Path(steps) => self.path(steps),
             Expression::Item(steps) => walk(item?, steps).cloned(),
             Expression::First { left, blank, right } => match self.value(left, item) {
-                Some(value) if !(*blank && value == "") => Some(value),
+                Some(value) if !(value.is_null() || *blank && value == "") => Some(value),
                 _ => self.value(right, item),
             },
             Expression::Template { strict, parts } => self.template(*strict, parts, item),
@@ -266,12 +276,15 @@ impl Oracle<'_> {
                 let first = arguments.next()??;
                 let second = arguments.next().flatten();
                 let at = self.event.received_at;
-                functions::call(*function, first, second.as_ref(), words, at)
+                functions::call(*function, first, second.as_ref(), words, at, exact)
             }
             Expression::Object(entries) => {
                 let object = self.object(entries, item);
-                (!object.is_empty()).then_some(Value::Object(object))
+                (exact || !object.is_empty()).then_some(Value::Object(object))
             }
+            Expression::List(list) if exact => Some(Value::Array(
+                list.iter().map(|one| self.value(one, item).unwrap_or_default()).collect(),
+            )),
             Expression::List(list) => {
                 let list: Vec<Value> =
                     list.iter().filter_map(|one| self.value(one, item)).collect();
@@ -281,17 +294,29 @@ impl Oracle<'_> {
                 let items = match self.value(list, item)? {
                     Value::Array(items) => items,
                     one @ Value::Object(_) => vec![one],
-                    _ => return None,
+                    other => return exact.then_some(other),
                 };
+                if exact {
+                    let shaped = items.iter().map(|item| self.value(shape, Some(item)));
+                    return Some(Value::Array(shaped.map(Option::unwrap_or_default).collect()));
+                }
                 let mapped: Vec<Value> =
                     items.iter().filter_map(|item| self.value(shape, Some(item))).collect();
                 (!mapped.is_empty()).then_some(Value::Array(mapped))
+            }
+            Expression::With { value, shape } => {
+                let item = self.value(value, item);
+                if item.is_none() && !exact {
+                    return None;
+                }
+                let absent = Value::Object(Map::new());
+                self.value(shape, Some(item.as_ref().unwrap_or(&absent)))
             }
             Expression::Choice { when, then, otherwise } => {
                 self.value(if self.holds(when, item) { then } else { otherwise }, item)
             }
         };
-        value.filter(|value| !value.is_null())
+        value.filter(|value| exact || !value.is_null())
     }
 
     fn path(&self, steps: &[Step]) -> Option<Value> {
@@ -330,7 +355,7 @@ impl Oracle<'_> {
     }
 
     fn holds(&self, condition: &Condition, item: Option<&Value>) -> bool {
-        let value = |expression| self.value(expression, item);
+        let value = |expression| self.value(expression, item).filter(|value| !value.is_null());
         let equal = |left, right| match (value(left), value(right)) {
             (Some(Value::Number(a)), Some(Value::Number(b))) => a.as_f64() == b.as_f64(),
             (Some(Value::Object(_) | Value::Array(_)), _) => false,

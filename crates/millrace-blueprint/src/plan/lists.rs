@@ -125,12 +125,17 @@ impl Writer<'_> {
             Expression::Each { list, shape } => {
                 Expression::Each { list: self.boxed(list), shape: self.boxed(shape) }
             }
+            Expression::With { value, shape } => {
+                Expression::With { value: self.boxed(value), shape: self.boxed(shape) }
+            }
+            Expression::Exact(inner) => Expression::Exact(self.boxed(inner)),
             Expression::Choice { when, then, otherwise } => Expression::Choice {
                 when: Box::new(self.condition(when)),
                 then: self.boxed(then),
                 otherwise: self.boxed(otherwise),
             },
             Expression::Nothing
+            | Expression::Null
             | Expression::Text(_)
             | Expression::Number(_)
             | Expression::Bool(_)

@@ -24,8 +24,14 @@ pub(crate) fn lower(checked: &Checked, values: &Values<'_>) -> Plan {
     let event = paths.event.into_iter().chain(ids.iter().map(Vec::as_slice));
     let trie = Trie::build(event.filter(|path| !is_overlaid(path)));
     let slots = ids.each_ref().map(|path| trie.slot(path).unwrap_or(u16::MAX));
-    let mut lowering =
-        Lowering { values, trie: &trie, items: Vec::new(), constants: Vec::new(), facts: true };
+    let mut lowering = Lowering {
+        values,
+        trie: &trie,
+        items: Vec::new(),
+        constants: Vec::new(),
+        facts: true,
+        exact: false,
+    };
     let rules = checked.rules.iter().filter_map(|rule| lowering.rule(rule)).collect();
     let constants = lowering.constants;
     Plan { rules, trie, constants, ids: slots }
@@ -38,6 +44,13 @@ pub(crate) fn condition_alone(condition: &Condition) -> (Plan, Test) {
     alone(&paths, |lowering| lowering.test(condition))
 }
 
+/// Compiles an expression alone, for bare JSON over which no facts stand.
+pub(crate) fn expression_alone(expression: &Expression) -> (Plan, Node) {
+    let mut paths = Paths::default();
+    paths.expression(expression);
+    alone(&paths, |lowering| lowering.expression(expression))
+}
+
 fn alone<T>(paths: &Paths<'_>, lower: impl FnOnce(&mut Lowering<'_>) -> T) -> (Plan, T) {
     let trie = Trie::build(paths.event.iter().copied());
     let mut lowering = Lowering {
@@ -46,6 +59,7 @@ fn alone<T>(paths: &Paths<'_>, lower: impl FnOnce(&mut Lowering<'_>) -> T) -> (P
         items: Vec::new(),
         constants: Vec::new(),
         facts: false,
+        exact: false,
     };
     let lowered = lower(&mut lowering);
     let constants = lowering.constants;
@@ -82,6 +96,8 @@ struct Lowering<'a> {
     constants: Vec<Box<[u8]>>,
     /// False where no facts of admission stand over the bytes.
     facts: bool,
+    /// True inside of [`Expression::Exact`].
+    exact: bool,
 }
 
 impl Lowering<'_> {
@@ -190,13 +206,21 @@ impl Lowering<'_> {
     fn expression(&mut self, expression: &Expression) -> Node {
         match settled(expression, self.values).get() {
             Expression::Nothing | Expression::Setting(_) => Node::Nothing,
+            Expression::Null if self.exact => self.constant(b"null".to_vec()),
+            Expression::Null => Node::Nothing,
+            Expression::Exact(inner) => {
+                let outer = std::mem::replace(&mut self.exact, true);
+                let node = self.expression(inner);
+                self.exact = outer;
+                node
+            }
             Expression::Text(text) => self.constant(json_text(text)),
             Expression::Number(number) => self.constant(number.as_bytes().to_vec()),
             Expression::Bool(on) => self.constant(on.to_string().into_bytes()),
             Expression::Path(steps) => self.path(steps),
             Expression::Item(steps) => {
                 let slot = self.items.last().and_then(|trie| trie.slot(steps));
-                slot.map_or(Node::Nothing, Node::Item)
+                slot.map_or(Node::Nothing, if self.exact { Node::KeptItem } else { Node::Item })
             }
             Expression::First { left, blank, right } => match self.expression(left) {
                 Node::Nothing => self.expression(right),
@@ -225,17 +249,11 @@ impl Lowering<'_> {
             }
             Expression::Object(entries) => Node::Object(Box::new(self.object(entries, &[]))),
             Expression::List(list) => {
-                Node::List(list.iter().map(|one| self.expression(one)).collect())
+                let list = list.iter().map(|one| self.expression(one)).collect();
+                if self.exact { Node::KeptList(list) } else { Node::List(list) }
             }
-            Expression::Each { list, shape } => {
-                let list = self.expression(list);
-                let mut paths = Paths::default();
-                paths.expression(shape);
-                self.items.push(Trie::build(paths.item));
-                let shape = self.expression(shape);
-                let trie = self.items.pop().unwrap_or_default();
-                Node::Each(Box::new(Each { list, trie, shape }))
-            }
+            Expression::Each { list, shape } => Node::Each(self.each(list, shape)),
+            Expression::With { value, shape } => Node::With(self.each(value, shape)),
             Expression::Choice { when, then, otherwise } => match constant(when, self.values) {
                 Some(true) => self.expression(then),
                 Some(false) => self.expression(otherwise),
@@ -248,11 +266,22 @@ impl Lowering<'_> {
         }
     }
 
+    fn each(&mut self, list: &Expression, shape: &Expression) -> Box<Each> {
+        let list = self.expression(list);
+        let mut paths = Paths::default();
+        paths.expression(shape);
+        self.items.push(Trie::build(paths.item));
+        let shape = self.expression(shape);
+        let trie = self.items.pop().unwrap_or_default();
+        Box::new(Each { exact: self.exact, list, trie, shape })
+    }
+
     fn path(&self, steps: &[Step]) -> Node {
         let slot = self.trie.slot(steps);
         match fact(steps).filter(|_| self.facts) {
             Some(Fact::Ip(_)) => Node::Fact(Fact::Ip(slot.unwrap_or(u16::MAX))),
             Some(fact) => Node::Fact(fact),
+            None if self.exact => slot.map_or(Node::Nothing, Node::KeptSlot),
             None => slot.map_or(Node::Nothing, Node::Slot),
         }
     }
@@ -281,6 +310,8 @@ impl Lowering<'_> {
             names,
             renames: renames.into(),
             filter,
+            words: words.into(),
+            exact: self.exact,
         }))
     }
 
@@ -326,7 +357,7 @@ impl Lowering<'_> {
         for name in blocked {
             keys.add(name.as_bytes(), BLOCKED);
         }
-        Object { entries: lowered.into(), keys, names: usize::from(count) }
+        Object { entries: lowered.into(), keys, names: usize::from(count), exact: self.exact }
     }
 
     /// `omit` and `pick` right under a spread only filter its members; no object is built.

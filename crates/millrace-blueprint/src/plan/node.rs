@@ -117,6 +117,12 @@ pub(crate) enum Node {
     Object(Box<Object>),
     List(Box<[Node]>),
     Each(Box<Each>),
+    /// A shape over one value.
+    With(Box<Each>),
+    /// As `Slot`, `Item` and `List`, where null is a value.
+    KeptSlot(u16),
+    KeptItem(u16),
+    KeptList(Box<[Node]>),
     Choice(Box<(Test, Node, Node)>),
 }
 
@@ -139,11 +145,17 @@ pub(crate) struct Call {
     pub(crate) renames: Box<[u32]>,
     /// The names of `omit` and `pick`.
     pub(crate) filter: Option<Filter>,
+    /// The texts of `replace` and `flatten`.
+    pub(crate) words: Box<[String]>,
+    /// True where null and what is empty are values.
+    pub(crate) exact: bool,
 }
 
-/// `each`/`as`.
+/// `each`/`as`, and `with`/`as`, whose list is the one item.
 #[derive(Debug)]
 pub(crate) struct Each {
+    /// True where null is a value and what is no list stays as it is.
+    pub(crate) exact: bool,
     pub(crate) list: Node,
     pub(crate) trie: Trie,
     pub(crate) shape: Node,
@@ -160,6 +172,8 @@ pub(crate) struct Object {
     pub(crate) keys: Keys,
     /// How many explicit names there are.
     pub(crate) names: usize,
+    /// True when it is a value without members, too.
+    pub(crate) exact: bool,
 }
 
 /// An entry of an object.

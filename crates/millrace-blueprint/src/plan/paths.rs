@@ -39,7 +39,9 @@ impl<'a> Paths<'a> {
             | Expression::Text(_)
             | Expression::Number(_)
             | Expression::Bool(_)
+            | Expression::Null
             | Expression::Setting(_) => {}
+            Expression::Exact(inner) => self.expression(inner),
             Expression::Path(steps) => self.event.push(steps),
             Expression::Item(steps) => self.item.push(steps),
             Expression::First { left, right, .. } => {
@@ -67,7 +69,7 @@ impl<'a> Paths<'a> {
                     }
                 }
             }
-            Expression::Each { list, shape } => {
+            Expression::Each { list, shape } | Expression::With { value: list, shape } => {
                 self.expression(list);
                 let mut inner = Paths::default();
                 inner.expression(shape);

@@ -17,7 +17,12 @@ const FIRST_MILLIS: f64 = 1e11;
 impl<'a> Run<'a> {
     /// The value of a call.
     pub(super) fn call(&mut self, call: &'a Call, level: u8) -> Value {
-        let value = self.value(&call.argument, level);
+        let value = match call.function {
+            Function::Flatten | Function::Json | Function::WithoutNulls => {
+                self.free_value(&call.argument)
+            }
+            _ => self.value(&call.argument, level),
+        };
         if value.is_nothing() {
             return Value::Nothing;
         }
@@ -72,6 +77,11 @@ impl<'a> Run<'a> {
                 .change_text(value, |text| text.split_whitespace().collect::<Vec<_>>().join(" ")),
             // Written out before a plan is made.
             Function::At => Value::Nothing,
+            Function::Replace => self.replace(value, &call.words),
+            Function::Flatten => self.flatten(value, &call.words, call.exact),
+            Function::Json => self.encoded(value),
+            Function::FromJson => self.decoded(value, call.exact),
+            Function::WithoutNulls => self.without_nulls(value, call.exact),
         }
     }
 

@@ -6,9 +6,11 @@
 
 mod alone;
 mod call;
+mod each;
 mod explain;
 mod names;
 mod object;
+mod reshape;
 mod rows;
 mod scan;
 mod test;
@@ -133,6 +135,15 @@ impl Stop {
     }
 }
 
+/// The slots of the innermost item.
+#[derive(Clone, Copy, Debug, Default)]
+struct Frame {
+    /// Where they begin in `scratch.items`.
+    start: usize,
+    /// True when the item lies in the arena, false when it lies in the event's bytes.
+    made: bool,
+}
+
 /// One run of a plan over an event.
 struct Run<'a> {
     plan: &'a Plan,
@@ -140,8 +151,9 @@ struct Run<'a> {
     scratch: &'a mut Scratch,
     /// The event's time, or that of its receipt when it lies too far ahead of it.
     time: UnixMillis,
-    /// Where the slots of the innermost item begin in `scratch.items`.
-    frame: usize,
+    frame: Frame,
+    /// True while a value is made that stands nowhere itself: limits wait for its place.
+    free: bool,
     /// What is made has passed a bound: the event is set aside with this code.
     overflow: Option<Code>,
     lanes: Lanes,
@@ -174,7 +186,8 @@ impl<'a> Run<'a> {
             event,
             scratch,
             time,
-            frame: 0,
+            frame: Frame::default(),
+            free: false,
             overflow: None,
             lanes: Lanes::default(),
             insert_id: None,

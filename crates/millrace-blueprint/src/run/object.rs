@@ -70,7 +70,7 @@ impl<'a> Run<'a> {
             Layout { members: Members::Any, level: level_below, first: true, outermost: false };
         let count = self.write_members(object, base, layout, out);
         out.push(b'}');
-        close(count, level, out)
+        close(count, level, out) || object.exact
     }
 
     /// Gathers the members of an object, whose values stand at `level`. Gives where they begin.
@@ -113,7 +113,7 @@ impl<'a> Run<'a> {
         // Made objects lie in the arena, which may grow below: their members have to be found by
         // place, not by reference.
         let start = match source {
-            Value::Event(slot) => slot.start,
+            Value::Event(slot) | Value::Piece(slot) => slot.start,
             Value::Made { start, .. } => start,
             Value::Nothing | Value::Constant(_) => return,
         };
@@ -134,13 +134,12 @@ impl<'a> Run<'a> {
             at = cursor.at;
             let part = |from: usize, to: usize| {
                 let offset = |n: usize| u32::try_from(n).unwrap_or_default().saturating_add(start);
+                let (start, end) = (offset(from), offset(to));
+                let slot = super::scan::Slot { start, end, shape, null: false };
                 match source {
-                    Value::Made { .. } => Value::Made { start: offset(from), end: offset(to) },
-                    _ => Value::Event(super::scan::Slot {
-                        start: offset(from),
-                        end: offset(to),
-                        shape,
-                    }),
+                    Value::Made { .. } => Value::Made { start, end },
+                    Value::Piece(_) => Value::Piece(slot),
+                    _ => Value::Event(slot),
                 }
             };
             let mut name = part(key.start, key.end);

@@ -8,12 +8,14 @@ use crate::plan::trie::Trie;
 
 use super::Scratch;
 
-/// Where a wanted value lies in the event. Absent and null are the same: an empty range.
+/// Where a wanted value lies in the event. Absent: an empty range.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Slot {
     pub(crate) start: u32,
     pub(crate) end: u32,
     pub(crate) shape: Shape,
+    /// True for null, which is the same as absent but in exact readings.
+    pub(crate) null: bool,
 }
 
 /// Fills the slots of a plan. The bytes must be one JSON object.
@@ -73,11 +75,11 @@ impl Scan<'_> {
             _ => self.cursor.skip(left)?,
         };
         if let Some(slot) = wanted.slot
-            && first != Some(b'n')
             && let Some(slot) = self.slots.get_mut(usize::from(slot))
         {
             let number = |n: usize| u32::try_from(n).map_err(|_| Malformed);
-            *slot = Slot { start: number(start)?, end: number(self.cursor.at)?, shape };
+            let null = first == Some(b'n');
+            *slot = Slot { start: number(start)?, end: number(self.cursor.at)?, shape, null };
         }
         Ok(shape)
     }

@@ -46,7 +46,10 @@ impl<'a> Run<'a> {
                 let mut spare = String::new();
                 self.text(value, &mut spare).is_some_and(|text| matches(text, pattern))
             }
-            Test::Exists(value) => !self.value(value, 1).is_nothing(),
+            Test::Exists(value) => {
+                let value = self.value(value, 1);
+                !self.is_absent(value)
+            }
             Test::UuidShaped(value) => {
                 let value = self.value(value, 1);
                 let mut spare = String::new();
@@ -64,7 +67,7 @@ impl<'a> Run<'a> {
     fn equal(&self, left: Value, right: Value) -> bool {
         let (a, b) = (self.json(left), self.json(right));
         match (a.first(), b.first()) {
-            (None, None) => true,
+            (None | Some(b'n'), None | Some(b'n')) => true,
             (Some(b'"'), Some(b'"')) => {
                 let (mut spare, mut other) = (String::new(), String::new());
                 self.text(left, &mut spare) == self.text(right, &mut other)

@@ -1,15 +1,14 @@
 //! Values: where they lie, and how nodes give them.
 
-use millrace_model::code::Code;
 use millrace_model::id::is_bad_identifier;
 use millrace_model::time::UnixMillis;
 
-use super::scan::{self, Slot};
-use super::{ARENA_LIMIT, Run};
+use super::Run;
+use super::scan::Slot;
 use crate::json::careful;
 use crate::json::cursor::{Cursor, DEPTH_LIMIT, MEMBER_LIMIT, Shape};
 use crate::json::{number, text};
-use crate::plan::node::{Each, Fact, Node, Part};
+use crate::plan::node::{Fact, Node, Part};
 
 /// Where the JSON text of a value lies.
 #[derive(Clone, Copy, Debug)]
@@ -22,6 +21,8 @@ pub(crate) enum Value {
         start: u32,
         end: u32,
     },
+    /// A part of a value in the arena, which has to be copied with care, as one of the event.
+    Piece(Slot),
     /// Among the plan's constants.
     Constant(u32),
 }
@@ -29,6 +30,14 @@ pub(crate) enum Value {
 impl Value {
     /// The value of a slot.
     pub(crate) fn of(slot: Option<&Slot>) -> Value {
+        match slot {
+            Some(slot) if slot.end > slot.start && !slot.null => Value::Event(*slot),
+            _ => Value::Nothing,
+        }
+    }
+
+    /// The same where null is a value.
+    fn kept(slot: Option<&Slot>) -> Value {
         match slot {
             Some(slot) if slot.end > slot.start => Value::Event(*slot),
             _ => Value::Nothing,
@@ -51,6 +60,7 @@ impl<'a> Run<'a> {
             Value::Nothing => None,
             Value::Event(slot) => self.event.body.get(range(slot.start, slot.end)),
             Value::Made { start, end } => self.scratch.arena.get(range(start, end)),
+            Value::Piece(slot) => self.scratch.arena.get(range(slot.start, slot.end)),
             Value::Constant(at) => usize::try_from(at)
                 .ok()
                 .and_then(|at| self.plan.constants.get(at))
@@ -87,21 +97,30 @@ impl<'a> Run<'a> {
         (!bare.is_empty() && !is_bad_identifier(bare)).then_some(text)
     }
 
+    /// Whether `??` goes past this value.
+    pub(crate) fn is_absent(&self, value: Value) -> bool {
+        value.is_nothing() || self.json(value) == b"null"
+    }
+
     /// Whether `?|` goes past this value.
     pub(crate) fn is_blank(&self, value: Value) -> bool {
-        value.is_nothing() || self.json(value) == b"\"\""
+        self.is_absent(value) || self.json(value) == b"\"\""
     }
 
     /// Puts what `write` writes into the arena; nothing when it says so.
     pub(crate) fn make(&mut self, write: impl FnOnce(&mut Self, &mut Vec<u8>) -> bool) -> Value {
         let mut buffer = self.scratch.buffers.pop().unwrap_or_default();
         buffer.clear();
-        let value = if write(self, &mut buffer) { self.keep(&buffer) } else { Value::Nothing };
+        let value = match write(self, &mut buffer) {
+            true if self.free => self.piece(&buffer),
+            true => self.keep(&buffer),
+            false => Value::Nothing,
+        };
         self.scratch.buffers.push(buffer);
         value
     }
 
-    fn keep(&mut self, json: &[u8]) -> Value {
+    pub(super) fn keep(&mut self, json: &[u8]) -> Value {
         let start = u32::try_from(self.scratch.arena.len());
         self.scratch.arena.extend_from_slice(json);
         match (start, u32::try_from(self.scratch.arena.len())) {
@@ -113,22 +132,39 @@ impl<'a> Run<'a> {
     /// Copies a value to a place at this level (1: the value of a property).
     pub(crate) fn copy(&self, value: Value, level: u8, out: &mut Vec<u8>) {
         match value {
-            Value::Event(slot) if !careful::fits(slot.shape, level) => {
+            Value::Event(slot) | Value::Piece(slot)
+                if !self.free && !careful::fits(slot.shape, level) =>
+            {
                 careful::copy(self.json(value), level, out);
             }
-            Value::Nothing | Value::Event(_) | Value::Made { .. } | Value::Constant(_) => {
+            Value::Nothing
+            | Value::Event(_)
+            | Value::Piece(_)
+            | Value::Made { .. }
+            | Value::Constant(_) => {
                 out.extend_from_slice(self.json(value));
             }
         }
     }
 
+    /// The value of a node that stands nowhere itself.
+    pub(super) fn free_value(&mut self, node: &'a Node) -> Value {
+        let outer = std::mem::replace(&mut self.free, true);
+        let value = self.value(node, 0);
+        self.free = outer;
+        value
+    }
+
     /// The value of a node that is to stand at this level.
     pub(crate) fn value(&mut self, node: &'a Node, level: u8) -> Value {
+        let level = if self.free { 0 } else { level };
         match node {
             Node::Nothing => Value::Nothing,
             Node::Constant(at) => Value::Constant(*at),
             Node::Slot(slot) => self.slot(*slot),
-            Node::Item(slot) => Value::of(self.scratch.items.get(self.frame + usize::from(*slot))),
+            Node::KeptSlot(slot) => Value::kept(self.scratch.slots.get(usize::from(*slot))),
+            Node::Item(slot) => self.of_item(Value::of(self.item_slot(*slot))),
+            Node::KeptItem(slot) => self.of_item(Value::kept(self.item_slot(*slot))),
             Node::Fact(fact) => self.fact(*fact),
             Node::Millis(fact) => {
                 let millis =
@@ -140,7 +176,7 @@ impl<'a> Run<'a> {
             }
             Node::First { left, blank, right } => {
                 let value = self.value(left, level);
-                let skip = if *blank { self.is_blank(value) } else { value.is_nothing() };
+                let skip = if *blank { self.is_blank(value) } else { self.is_absent(value) };
                 if skip { self.value(right, level) } else { value }
             }
             Node::Template { strict, parts } => {
@@ -157,10 +193,23 @@ impl<'a> Run<'a> {
                 }
                 finish_list(count, level, out)
             }),
+            Node::KeptList(list) => self.make(|run, out| {
+                out.push(b'[');
+                for (node, count) in list.iter().zip(0..) {
+                    let value = run.value(node, level.saturating_add(1));
+                    run.item_or_null(value, count, level, out);
+                }
+                finish_list(list.len(), level, out);
+                true
+            }),
             Node::Each(each) => {
                 let list = self.value(&each.list, level);
-                self.make(|run, out| run.each(each, list, level, out))
+                if each.exact && !matches!(self.json(list).first(), Some(b'[' | b'{')) {
+                    return list;
+                }
+                self.make(|run, out| run.each(each, list, level, out) || each.exact)
             }
+            Node::With(each) => self.with(each, level),
             Node::Choice(choice) => {
                 let (test, then, otherwise) = choice.as_ref();
                 let node = if self.holds(test) { then } else { otherwise };
@@ -213,9 +262,10 @@ impl<'a> Run<'a> {
         let json = self.json(value);
         match json.first() {
             // A list or an object is no text.
-            None | Some(b'{' | b'[') => false,
+            None | Some(b'{' | b'[' | b'n') => false,
             Some(b'"') => {
-                let odd = matches!(value, Value::Event(slot) if slot.shape.odd);
+                let odd =
+                    matches!(value, Value::Event(slot) | Value::Piece(slot) if slot.shape.odd);
                 let inner = json.get(1..json.len().saturating_sub(1)).unwrap_or_default();
                 if odd {
                     let mut decoded = String::new();
@@ -235,7 +285,7 @@ impl<'a> Run<'a> {
     }
 
     /// Writes an item of a list that is open; false when there is nothing to write.
-    fn item(&self, value: Value, count: usize, level: u8, out: &mut Vec<u8>) -> bool {
+    pub(super) fn item(&self, value: Value, count: usize, level: u8, out: &mut Vec<u8>) -> bool {
         if value.is_nothing() {
             return false;
         }
@@ -244,50 +294,6 @@ impl<'a> Run<'a> {
         }
         self.copy(value, level.saturating_add(1), out);
         true
-    }
-
-    /// Maps the items of a list. An object alone counts as a list of one.
-    fn each(&mut self, each: &'a Each, list: Value, level: u8, out: &mut Vec<u8>) -> bool {
-        let Value::Event(slot) = list else { return false };
-        let body = self.event.body;
-        let mut cursor = Cursor { bytes: body, at: range(slot.start, slot.end).start };
-        let mut more = match cursor.peek() {
-            Some(b'[') => cursor.open(b']'),
-            Some(b'{') => true,
-            _ => return false,
-        };
-        let single = cursor.peek() == Some(b'{')
-            && body.get(range(slot.start, slot.end).start) == Some(&b'{');
-        let outer = self.frame;
-        self.frame = self.scratch.items.len();
-        let mut count = 0;
-        out.push(b'[');
-        while more {
-            self.scratch.items.truncate(self.frame);
-            self.scratch.items.resize(self.frame + each.trie.slots, Slot::default());
-            let scratch = &mut *self.scratch;
-            let slots = scratch.items.get_mut(self.frame..).unwrap_or_default();
-            let end = scan::value(
-                &each.trie,
-                body,
-                cursor.at,
-                slots,
-                &mut scratch.stamps,
-                &mut scratch.stamp,
-            );
-            let Ok(end) = end else { break };
-            cursor.at = end;
-            let value = self.value(&each.shape, level.saturating_add(1));
-            count += usize::from(self.item(value, count, level, out));
-            if out.len() + self.scratch.arena.len() > ARENA_LIMIT {
-                self.overflow = Some(Code::RowTooLarge);
-                break;
-            }
-            more = !single && cursor.more(b']').unwrap_or(false);
-        }
-        self.scratch.items.truncate(self.frame);
-        self.frame = outer;
-        finish_list(count, level, out)
     }
 
     /// Calls `see` with each item of a list, until it says stop.
@@ -314,7 +320,7 @@ impl<'a> Run<'a> {
 
 /// Closes a list that was built. One without items is nothing; one that Mixpanel would refuse
 /// becomes text.
-fn finish_list(count: usize, level: u8, out: &mut Vec<u8>) -> bool {
+pub(super) fn finish_list(count: usize, level: u8, out: &mut Vec<u8>) -> bool {
     out.push(b']');
     close(count, level, out)
 }

@@ -2,7 +2,7 @@
 
 use millrace_model::code::Code;
 
-use super::ast::{Action, Condition, Expression, Field, Verb};
+use super::ast::{Action, Condition, Entry, EntryKind, Expression, Field, Verb};
 use super::tree::{Node, NodeValue};
 use super::values::Reader;
 
@@ -197,7 +197,8 @@ fn field(field: Field, node: &Node, reader: &mut Reader<'_>) -> Expression {
         NodeValue::Scalar(_) => !object && !list,
     };
     let choice = matches!(&node.value, NodeValue::Map(members)
-        if members.iter().any(|(key, _)| key.text == "then"));
+        if members.iter().any(|(key, _)| key.text == "then")
+            || crate::segment::is_directive(members));
     if !fits && (object || !choice) {
         let wanted = match (object, field) {
             (true, _) => "a map of members",
@@ -223,5 +224,12 @@ fn field(field: Field, node: &Node, reader: &mut Reader<'_>) -> Expression {
             }
         }
     }
-    reader.value(node)
+    match reader.value(node) {
+        // A directive gives the object as a whole.
+        whole @ Expression::Exact(_) if object => {
+            let what = EntryKind::Spread(whole);
+            Expression::Object(vec![Entry { place: node.place, source: String::new(), what }])
+        }
+        value => value,
+    }
 }

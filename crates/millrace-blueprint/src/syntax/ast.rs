@@ -139,11 +139,14 @@ pub(crate) enum Step {
 pub(crate) enum Expression {
     /// `null`: nothing.
     Nothing,
+    /// The value null, where it is told from nothing ([`Expression::Exact`]).
+    Null,
     Text(String),
     /// A number as it is written; valid JSON.
     Number(String),
     Bool(bool),
-    /// `$.a.b`: a value of the event. Never empty.
+    /// `$.a.b`: a value of the event. Without steps the event itself, which only a directive can
+    /// name.
     Path(Vec<Step>),
     /// `.a`, or `.` alone: a value of the item of the innermost `each`.
     Item(Vec<Step>),
@@ -171,6 +174,14 @@ pub(crate) enum Expression {
         list: Box<Expression>,
         shape: Box<Expression>,
     },
+    /// `{with, as}`: a shape over one value, which is its item.
+    With {
+        value: Box<Expression>,
+        shape: Box<Expression>,
+    },
+    /// Inside, null is a value and empty objects and lists are, too; an item that is nothing
+    /// leaves a null at its place. The reading of Segment's directives.
+    Exact(Box<Expression>),
     /// `{when, then, else}`.
     Choice {
         when: Box<Condition>,

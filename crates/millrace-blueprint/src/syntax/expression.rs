@@ -300,6 +300,19 @@ impl Parser {
                             .ok_or_else(|| usage(Mistake::new(at, "a name cannot have holes")))?,
                     );
                 }
+                (Rest::Texts(count, _), What::Text { pieces, strict: false })
+                    if words.len() < count =>
+                {
+                    let message = "this text cannot have holes";
+                    words.push(plain_text(pieces).ok_or_else(|| usage(Mistake::new(at, message)))?);
+                }
+                (Rest::Texts(count, known), What::Name { word, steps })
+                    if steps.is_empty()
+                        && words.len() >= count
+                        && known.contains(&word.as_str()) =>
+                {
+                    words.push(word);
+                }
                 (Rest::Text, What::Text { pieces, strict: false }) if arguments.len() == 1 => {
                     arguments.push(template(pieces, false)?);
                 }
@@ -320,6 +333,11 @@ impl Parser {
                 words.len() == 1 && matches!(arguments.as_slice(), [Expression::Path(_)])
             }
             Rest::Paths => matches!(arguments.as_slice(), [Expression::Setting(_), _, ..]),
+            // What would be put in place of an empty text would stand everywhere.
+            Rest::Texts(count, _) => {
+                let empty = words.first().is_none_or(String::is_empty);
+                words.len() >= count && !(function == Function::Replace && empty)
+            }
         };
         if !right {
             return Err(usage(Mistake::new(at, format!("`{name}` has the wrong arguments"))));

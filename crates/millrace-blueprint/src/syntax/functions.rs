@@ -29,6 +29,11 @@ words! {
         Fill = "fill",
         Omit = "omit",
         Pick = "pick",
+        Replace = "replace",
+        Flatten = "flatten",
+        Json = "json",
+        FromJson = "from_json",
+        WithoutNulls = "without_nulls",
     }
 }
 
@@ -49,7 +54,18 @@ pub(crate) enum Rest {
     Setting,
     /// Paths.
     Paths,
+    /// So many quoted texts, then any of these words.
+    Texts(usize, &'static [&'static str]),
 }
+
+/// The word of `replace` for the first place only.
+pub(crate) const FIRST: &str = "first";
+
+/// The word of `replace` for letters of either case.
+pub(crate) const IGNORE_CASE: &str = "ignore_case";
+
+/// The word of `flatten` for lists that stay as they are.
+pub(crate) const KEEP_LISTS: &str = "keep_lists";
 
 impl Function {
     /// What follows the first argument, which is always a value.
@@ -68,7 +84,12 @@ impl Function {
             | Function::List
             | Function::Browser
             | Function::BrowserVersion
+            | Function::Json
+            | Function::FromJson
+            | Function::WithoutNulls
             | Function::Count => Rest::None,
+            Function::Replace => Rest::Texts(2, &[FIRST, IGNORE_CASE]),
+            Function::Flatten => Rest::Texts(1, &[KEEP_LISTS]),
             Function::Sum => Rest::MaybeName,
             Function::WithoutPrefix | Function::Join | Function::Prefixed => Rest::Text,
             Function::Omit | Function::Pick => Rest::Names,
@@ -104,6 +125,11 @@ impl Function {
             Function::Fill => "fill(settings.NAME, $.path, ...)",
             Function::Omit => "omit(object, name, ...)",
             Function::Pick => "pick(object, name, ...)",
+            Function::Replace => "replace(value, \"from\", \"to\", first, ignore_case)",
+            Function::Flatten => "flatten(object, \".\", keep_lists)",
+            Function::Json => "json(value)",
+            Function::FromJson => "from_json(text)",
+            Function::WithoutNulls => "without_nulls(value)",
         }
     }
 }

@@ -13,8 +13,8 @@ mod matching;
 mod problems;
 #[cfg(test)]
 mod tests;
-mod tree;
-mod values;
+pub(crate) mod tree;
+pub(crate) mod values;
 
 pub(crate) use actions::{is_operator, reserved_names};
 pub(crate) use check::read;

@@ -11,6 +11,7 @@ use super::lexer::Mistake;
 use super::matching;
 use super::problems::Problems;
 use super::tree::{Key, Node, NodeValue, Scalar};
+use crate::segment;
 use crate::settings::{Setting, SettingKind};
 
 /// The key of a spread.
@@ -47,7 +48,7 @@ const SIZE_LIMIT: usize = 50_000;
 
 impl Reader<'_> {
     /// Counts values; false when there are too many.
-    fn grow(&mut self, place: Place, by: usize) -> bool {
+    pub(crate) fn grow(&mut self, place: Place, by: usize) -> bool {
         let fits = self.size.saturating_add(by) <= SIZE_LIMIT;
         if fits {
             *self.size += by;
@@ -72,6 +73,9 @@ impl Reader<'_> {
     }
 
     fn map(&mut self, node: &Node, members: &[(Key, Node)]) -> Expression {
+        if segment::is_directive(members) {
+            return segment::read(node, self);
+        }
         let form = members.iter().any(|(key, _)| FORM_KEYS.contains(&key.text.as_str()));
         if !form {
             return Expression::Object(self.entries(members));
@@ -81,6 +85,13 @@ impl Reader<'_> {
             |known: &[&str]| members.iter().all(|(key, _)| known.contains(&key.text.as_str()));
         match (member("each"), member("as"), member("when"), member("then")) {
             (Some(list), Some(shape), None, None) if members.len() == 2 => self.each(list, shape),
+            (None, Some(shape), None, None) if only(&["with", "as"]) => {
+                let value = member("with").map_or(Expression::Nothing, |node| self.value(node));
+                self.items += 1;
+                let shape = self.value(shape);
+                self.items -= 1;
+                Expression::With { value: Box::new(value), shape: Box::new(shape) }
+            }
             (None, None, Some(when), Some(then)) if only(&["when", "then", "else"]) => {
                 let when = self.condition(when);
                 let then = self.value(then);
@@ -96,7 +107,7 @@ impl Reader<'_> {
                     node.place,
                     Code::BadExpression,
                     "this map is neither an object nor a form of the language",
-                    Some("the forms are {each, as} and {when, then, else}".to_owned()),
+                    Some("the forms are {each, as}, {with, as} and {when, then, else}".to_owned()),
                 );
                 Expression::Nothing
             }
@@ -197,6 +208,7 @@ impl Reader<'_> {
             Expression::Text(_)
             | Expression::Number(_)
             | Expression::Bool(_)
+            | Expression::Null
             | Expression::Template { .. }
             | Expression::List(_)
             | Expression::Each { .. } => false,
@@ -207,6 +219,8 @@ impl Reader<'_> {
             | Expression::First { .. }
             | Expression::Call { .. }
             | Expression::Object(_)
+            | Expression::With { .. }
+            | Expression::Exact(_)
             | Expression::Choice { .. } => true,
         };
         if !object {

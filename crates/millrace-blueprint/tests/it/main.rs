@@ -10,6 +10,7 @@
 mod default_blueprint;
 mod guide;
 mod odd_events;
+mod segment;
 
 use millrace_blueprint::{Blueprint, EventView, Mapper, Plan, SettingValues};
 use millrace_model::event::{EventKind, Facts, TimeSource};

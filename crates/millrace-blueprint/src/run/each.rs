@@ -1,0 +1,138 @@
+//! Shapes over items: `each`/`as` over the items of a list, `with`/`as` over one value.
+//!
+//! An item lies in the event's bytes, or in the arena when the list was made. The arena only
+//! grows while a shape is written, so places in it stay what they are.
+
+use millrace_model::code::Code;
+
+use super::scan::{self, Slot};
+use super::value::{Value, finish_list};
+use super::{ARENA_LIMIT, Frame, Run};
+use crate::json::cursor::Cursor;
+use crate::plan::node::Each;
+use crate::plan::trie::Trie;
+
+impl<'a> Run<'a> {
+    /// The slot of the innermost item.
+    pub(super) fn item_slot(&self, slot: u16) -> Option<&Slot> {
+        self.scratch.items.get(self.frame.start + usize::from(slot))
+    }
+
+    /// A value of the innermost item, which lies where the item lies.
+    pub(super) fn of_item(&self, value: Value) -> Value {
+        match value {
+            Value::Event(slot) if self.frame.made => Value::Piece(slot),
+            other => other,
+        }
+    }
+
+    /// Maps the items of a list. An object alone counts as a list of one.
+    pub(super) fn each(
+        &mut self,
+        each: &'a Each,
+        list: Value,
+        level: u8,
+        out: &mut Vec<u8>,
+    ) -> bool {
+        let Some((start, made)) = self.lies_at(list) else { return false };
+        let mut cursor = Cursor { bytes: self.source(made), at: start };
+        let single = cursor.peek() == Some(b'{');
+        let mut more = match cursor.peek() {
+            Some(b'[') => cursor.open(b']'),
+            Some(b'{') => true,
+            _ => return false,
+        };
+        let mut at = cursor.at;
+        let outer = self.enter(made);
+        let mut count = 0;
+        out.push(b'[');
+        while more {
+            let Some(end) = self.scan_item(&each.trie, at) else { break };
+            at = end;
+            let value = self.value(&each.shape, level.saturating_add(1));
+            if each.exact {
+                self.item_or_null(value, count, level, out);
+                count += 1;
+            } else {
+                count += usize::from(self.item(value, count, level, out));
+            }
+            if out.len() + self.scratch.arena.len() > ARENA_LIMIT {
+                self.overflow = Some(Code::RowTooLarge);
+                break;
+            }
+            let mut cursor = Cursor { bytes: self.source(made), at };
+            more = !single && cursor.more(b']').unwrap_or(false);
+            at = cursor.at;
+        }
+        self.exit(outer);
+        finish_list(count, level, out)
+    }
+
+    /// The value of a shape over one value.
+    pub(super) fn with(&mut self, each: &'a Each, level: u8) -> Value {
+        let value = self.free_value(&each.list);
+        let found = self.lies_at(value);
+        let outer = self.enter(found.is_some_and(|(_, made)| made));
+        let read = match found {
+            Some((start, _)) => self.scan_item(&each.trie, start).is_some(),
+            None => {
+                self.scratch.items.resize(self.frame.start + each.trie.slots, Slot::default());
+                each.exact
+            }
+        };
+        let shaped = if read { self.value(&each.shape, level) } else { Value::Nothing };
+        if self.scratch.arena.len() > ARENA_LIMIT {
+            self.overflow = Some(Code::RowTooLarge);
+        }
+        self.exit(outer);
+        shaped
+    }
+
+    /// Writes an item of a list that is open, null for nothing.
+    pub(super) fn item_or_null(&self, value: Value, count: usize, level: u8, out: &mut Vec<u8>) {
+        if !self.item(value, count, level, out) {
+            out.extend_from_slice(if count > 0 { b",null" } else { b"null" });
+        }
+    }
+
+    /// Where a value begins, and whether that is in the arena.
+    fn lies_at(&mut self, value: Value) -> Option<(usize, bool)> {
+        let (start, made) = match value {
+            Value::Nothing => return None,
+            Value::Event(slot) => (slot.start, false),
+            Value::Piece(slot) => (slot.start, true),
+            Value::Made { start, .. } => (start, true),
+            Value::Constant(_) => {
+                let json = self.json(value).to_vec();
+                let kept = self.keep(&json);
+                return self.lies_at(kept);
+            }
+        };
+        usize::try_from(start).ok().map(|start| (start, made))
+    }
+
+    fn source(&self, made: bool) -> &[u8] {
+        if made { &self.scratch.arena } else { self.event.body }
+    }
+
+    fn enter(&mut self, made: bool) -> Frame {
+        let inner = Frame { start: self.scratch.items.len(), made };
+        std::mem::replace(&mut self.frame, inner)
+    }
+
+    fn exit(&mut self, outer: Frame) {
+        self.scratch.items.truncate(self.frame.start);
+        self.frame = outer;
+    }
+
+    /// Fills the slots of the item at `at`; tells where it ends.
+    fn scan_item(&mut self, trie: &Trie, at: usize) -> Option<usize> {
+        let Frame { start, made } = self.frame;
+        let scratch = &mut *self.scratch;
+        scratch.items.truncate(start);
+        scratch.items.resize(start + trie.slots, Slot::default());
+        let bytes = if made { &scratch.arena } else { self.event.body };
+        let slots = scratch.items.get_mut(start..).unwrap_or_default();
+        scan::value(trie, bytes, at, slots, &mut scratch.stamps, &mut scratch.stamp).ok()
+    }
+}
