@@ -26,7 +26,14 @@ impl Run<'_> {
             Some(b'{' | b'[' | b'n') | None => None,
             Some(_) => std::str::from_utf8(json).ok(),
         };
-        let done = replaced(text.unwrap_or_default(), from, to, has(FIRST), has(IGNORE_CASE));
+        let text = text.unwrap_or_default();
+        // Calls inside calls would otherwise make a small text as large as they like.
+        let places = text.len().checked_div(from.len()).unwrap_or_default();
+        if places.saturating_mul(to.len()) > ARENA_LIMIT {
+            self.overflow = Some(Code::RowTooLarge);
+            return Value::Nothing;
+        }
+        let done = replaced(text, from, to, has(FIRST), has(IGNORE_CASE));
         self.make(|_, out| {
             text::write(&done, out);
             true

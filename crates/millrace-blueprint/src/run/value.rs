@@ -1,10 +1,11 @@
 //! Values: where they lie, and how nodes give them.
 
+use millrace_model::code::Code;
 use millrace_model::id::is_bad_identifier;
 use millrace_model::time::UnixMillis;
 
-use super::Run;
 use super::scan::Slot;
+use super::{ARENA_LIMIT, Run};
 use crate::json::careful;
 use crate::json::cursor::{Cursor, DEPTH_LIMIT, MEMBER_LIMIT, Shape};
 use crate::json::{number, text};
@@ -121,6 +122,10 @@ impl<'a> Run<'a> {
     }
 
     pub(super) fn keep(&mut self, json: &[u8]) -> Value {
+        if self.scratch.arena.len().saturating_add(json.len()) > ARENA_LIMIT {
+            self.overflow = Some(Code::RowTooLarge);
+            return Value::Nothing;
+        }
         let start = u32::try_from(self.scratch.arena.len());
         self.scratch.arena.extend_from_slice(json);
         match (start, u32::try_from(self.scratch.arena.len())) {

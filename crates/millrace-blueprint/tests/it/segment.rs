@@ -111,3 +111,22 @@ fn mistakes_of_a_mapping_are_found_at_once() {
             .is_err()
     );
 }
+
+#[test]
+fn what_grows_without_end_is_given_up() {
+    let mut growing = json!({"@path": "$.a"});
+    for _ in 0..12 {
+        growing =
+            json!({"@replace": {"pattern": "a", "replacement": "aaaaaaaaaa", "value": growing}});
+    }
+    let mut quoted = json!({"@path": "$.a"});
+    for _ in 0..20 {
+        quoted = json!({"@json": {"mode": "encode", "value": quoted}});
+    }
+    for (mapping, event) in
+        [(growing, r#"{"a": "a"}"#), (quoted, r#"{"a": "\"\"\"\"\"\"\"\"\"\"\"\""}"#)]
+    {
+        let mapping = Mapping::parse("m", &mapping.to_string()).expect("a mapping that reads");
+        assert_eq!(mapping.apply(&mut Mapper::new(), event.as_bytes()), None);
+    }
+}
