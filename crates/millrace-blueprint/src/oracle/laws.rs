@@ -375,7 +375,10 @@ fn plan_and_oracle_agree_on_the_bench_events() {
         }));
         let (ours, theirs) = both(&DEFAULT, &chosen, &mut mapper, event);
         assert_eq!(ours, theirs, "line {}", place + 1);
-        let (ours, theirs) = both(&RUDDERSTACK, &rudderstack(place), &mut mapper, event);
-        assert_eq!(ours, theirs, "rudderstack, line {}", place + 1);
+        // Compiling takes most of the time here, and the larger blueprint the more of it.
+        if place.is_multiple_of(7) {
+            let (ours, theirs) = both(&RUDDERSTACK, &rudderstack(place / 7), &mut mapper, event);
+            assert_eq!(ours, theirs, "rudderstack, line {}", place + 1);
+        }
     }
 }

@@ -183,9 +183,16 @@ impl Oracle<'_> {
         let (name, first, second) = match action.verb {
             Verb::Identify => ("$identify", Field::UserId, Field::AnonymousId),
             Verb::Alias => ("$create_alias", Field::DistinctId, Field::Alias),
+            Verb::Merge => ("$merge", Field::Ids, Field::Ids),
             _ => ("", Field::UserId, Field::DeviceId),
         };
-        let (first, second) = (self.id(action, first)?, self.id(action, second)?);
+        let (first, second) = match (action.verb, action.field(Field::Ids)) {
+            (Verb::Merge, Some(Expression::List(ids))) => {
+                let id = |at: usize| usable(&self.value(ids.get(at)?, None)?);
+                (id(0)?, id(1)?)
+            }
+            _ => (self.id(action, first)?, self.id(action, second)?),
+        };
         let name = match self.field(action, Field::Name) {
             Some(name) => name,
             None => json!(name),
@@ -199,6 +206,7 @@ impl Oracle<'_> {
                 json!({"distinct_id": first, "$identified_id": first, "$anon_id": second})
             }
             Verb::Alias => json!({"distinct_id": first, "alias": second}),
+            Verb::Merge => json!({"distinct_id": first, "$distinct_ids": [first, second]}),
             _ => json!({"distinct_id": first, "$user_id": first, "$device_id": second}),
         };
         for (key, id) in ids.as_object()? {
