@@ -6,19 +6,21 @@ use anyhow::Context as _;
 
 use crate::process::workspace_root;
 
-/// Runs the tests of the whole workspace, then the examples in the documentation.
+/// Runs the examples in the documentation, then the tests of the whole workspace.
 pub(crate) fn run() -> anyhow::Result<bool> {
     // The integration tests of the binary start it as a process; build it first, so that a compile
     // error is not reported as a failing test.
     if !cargo(&["build", "--workspace", "--locked", "--bins"])? {
         return Ok(false);
     }
+    // The examples first: the summary that people want to see is the other one, at the end.
+    let examples = cargo(&["test", "--workspace", "--locked", "--doc"])?;
     let tested = if has_nextest() {
         cargo(&["nextest", "run", "--workspace", "--locked", "--no-fail-fast"])?
     } else {
         cargo(&["test", "--workspace", "--locked", "--no-fail-fast", "--all-targets"])?
     };
-    Ok(cargo(&["test", "--workspace", "--locked", "--doc"])? && tested)
+    Ok(examples && tested)
 }
 
 fn has_nextest() -> bool {
