@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::body::Body;
+use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, Request, State};
 use axum::http::header::{self, HeaderMap};
 use axum::http::request::Parts;
@@ -55,6 +56,10 @@ const ROUTES: [(&str, Call); 16] = [
     ("/v1/b", Call::Batch),
     ("/beacon/v1/batch", Call::Batch),
 ];
+
+/// How much of a refused body is read and thrown away so that its sender hears why. It costs time on
+/// the wire only, and that is bounded as well.
+const DISCARD_BYTES: usize = 256 << 20;
 
 /// Bodies above this are decoded off the async threads: about half a millisecond of work.
 const HEAVY_BYTES: usize = 256 << 10;
@@ -151,9 +156,11 @@ fn preflighted(route: MethodRouter<Arc<Collector>>) -> MethodRouter<Arc<Collecto
 
 async fn segment_settings(
     State(collector): State<Arc<Collector>>,
-    Path(key): Path<String>,
+    key: Result<Path<String>, PathRejection>,
     headers: HeaderMap,
 ) -> Response<Body> {
+    // What is no text is no key. axum's own answer has no CORS headers and is no JSON.
+    let key = key.map_or_else(|_| String::new(), |Path(key)| key);
     show(startup::segment_settings(&collector.keys, &key, &headers), &headers)
 }
 
@@ -224,8 +231,7 @@ impl Collector {
             Ok(received) => Arc::clone(&self).carry(received).await,
             Err(refusal) => {
                 if refusal.code != Code::BodyIncomplete {
-                    let most = self.limits.body_bytes.saturating_mul(4);
-                    discard(&mut body, &parts.headers, most, self.request_timeout).await;
+                    discard(&mut body, &parts.headers, DISCARD_BYTES, self.request_timeout).await;
                 }
                 Err(refusal)
             }
