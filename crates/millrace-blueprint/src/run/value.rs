@@ -73,7 +73,7 @@ impl<'a> Run<'a> {
         Some(spare)
     }
 
-    /// The text of a value that can stand for a person: a text or a number that is neither empty,
+    /// The text of a value that can stand for a person: a text or a number that is neither blank,
     /// nor one of the values that Mixpanel refuses, nor longer than it keeps: it would cut the id,
     /// and persons whose ids begin alike would become one.
     pub(crate) fn identifier_text<'s>(
@@ -88,7 +88,8 @@ impl<'a> Run<'a> {
             self.text(value, spare)
         }?;
         let bare = text.strip_prefix("$device:").unwrap_or(text);
-        (!bare.is_empty() && text.len() <= ID_LIMIT && !is_bad_identifier(bare)).then_some(text)
+        (!bare.trim().is_empty() && text.len() <= ID_LIMIT && !is_bad_identifier(bare))
+            .then_some(text)
     }
 
     /// Whether `?|` goes past this value.

@@ -33,7 +33,15 @@ fn a_track_event_has_its_ids_in_each_mode() {
 
 #[test]
 fn unusable_ids_count_as_absent() {
-    for bad in [json!(""), json!("null"), json!("Undefined"), json!(0), json!(null), json!({})] {
+    for bad in [
+        json!(""),
+        json!(" \t"),
+        json!("null"),
+        json!("Undefined"),
+        json!(0),
+        json!(null),
+        json!({}),
+    ] {
         let event = json!({"type": "track", "event": "E", "userId": bad, "anonymousId": "d"});
         let found = properties(&json!({}), &event, &["distinct_id", "$user_id"]);
         assert_eq!(found, json!(["$device:d", null]), "{bad}");
