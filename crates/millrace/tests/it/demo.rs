@@ -1,5 +1,8 @@
 //! `millrace demo --once --json`: the contract, the counts, and that a seed repeats.
 
+use std::io::{BufRead as _, BufReader, Read as _};
+use std::process::{Command, Stdio};
+
 use serde_json::Value;
 
 use crate::server::{millrace, shared_folder};
@@ -90,4 +93,78 @@ fn a_file_that_is_not_there_is_a_usage_error() {
         .expect("it runs");
     assert_eq!(output.status.code(), Some(64));
     assert!(String::from_utf8_lossy(&output.stderr).contains("no/such/file.jsonl"));
+}
+
+#[test]
+fn a_folder_of_events_is_a_usage_error() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let output = millrace()
+        .args(["demo", "--once", "--json", "--events"])
+        .arg(folder.path())
+        .output()
+        .expect("it runs");
+    assert_eq!(output.status.code(), Some(64));
+    assert!(output.stdout.is_empty());
+}
+
+#[test]
+fn a_file_with_odd_lines_costs_those_lines_only() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join("events.jsonl");
+    let event = |name: &str| format!(r#"{{"type":"track","userId":"u","event":"{name}"}}"#);
+    let mut text = format!("{}\r\n\r\n{{broken\r\n  \n", event("one")).into_bytes();
+    // Not UTF-8: the collector puts the replacement character there.
+    text.extend_from_slice(b"{\"type\":\"track\",\"userId\":\"u\",\"event\":\"\xff\"}\n");
+    // Over the limit of one event, of one body, and of one line.
+    for bytes in [3 << 20, 12 << 20] {
+        text.extend_from_slice(event(&"x".repeat(bytes)).as_bytes());
+        text.push(b'\n');
+    }
+    text.extend_from_slice(event("last, without a line end").as_bytes());
+    std::fs::write(&file, text).expect("the file");
+
+    let (code, ledger) = demo(&["--events", file.to_str().expect("a path")]);
+    assert_eq!(code, Some(0), "{ledger}");
+    assert_eq!(number(&ledger, "/delivered"), 3, "{ledger}");
+    assert_eq!(number(&ledger, "/set_aside"), 1, "{ledger}");
+    assert_eq!(number(&ledger, "/received"), 4, "{ledger}");
+}
+
+#[test]
+fn an_empty_file_is_fine() {
+    let file = tempfile::NamedTempFile::new().expect("a file");
+    let (code, ledger) = demo(&["--events", file.path().to_str().expect("a path")]);
+    assert_eq!(code, Some(0), "{ledger}");
+    assert_eq!(number(&ledger, "/received"), 0, "{ledger}");
+}
+
+/// Asked to stop while a pipe may still say something: the folder goes, the ledger is printed, and
+/// the exit code says that not everything was delivered.
+#[test]
+fn a_stop_in_the_middle_leaves_nothing_behind() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let pipe = folder.path().join("events");
+    let temporary = folder.path().join("tmp");
+    std::fs::create_dir(&temporary).expect("a folder");
+    assert!(Command::new("mkfifo").arg(&pipe).status().expect("mkfifo runs").success());
+    let mut child = millrace()
+        .args(["demo", "--once", "--events"])
+        .arg(&pipe)
+        .env("TMPDIR", &temporary)
+        .stdout(Stdio::piped())
+        .spawn()
+        .expect("it runs");
+    // Opens when the other side has; stays open, so that the end of the file never comes.
+    let _writer = std::fs::OpenOptions::new().write(true).open(&pipe).expect("the pipe");
+    let mut stdout = BufReader::new(child.stdout.take().expect("standard output"));
+    let mut line = String::new();
+    stdout.read_line(&mut line).expect("the welcome");
+    assert_eq!(std::fs::read_dir(&temporary).expect("the folder").count(), 1);
+
+    Command::new("kill").args(["-TERM", &child.id().to_string()]).status().expect("kill runs");
+    let mut rest = String::new();
+    stdout.read_to_string(&mut rest).expect("the ledger");
+    assert_eq!(child.wait().expect("it ends").code(), Some(75));
+    assert!(rest.contains("Ledger"), "{rest}");
+    assert_eq!(std::fs::read_dir(&temporary).expect("the folder").count(), 0);
 }
