@@ -266,3 +266,15 @@ fn campaigns_and_sessions_are_kept() {
     let wanted = json!(["ads", "video", null, "1763800000123"]);
     assert_eq!(properties(&json!({}), &event, &names), wanted);
 }
+
+#[test]
+fn a_place_that_the_application_knows_is_kept() {
+    let event = json!({"type": "track", "event": "E", "userId": "u", "context": {
+        "device": {"type": "ios"},
+        "location": {"city": "Paris", "region": "", "country": "France",
+                     "latitude": 48.85, "longitude": "2.35"}
+    }});
+    let names = ["$device_type", "$city", "$region", "mp_country_code", "$latitude", "$longitude"];
+    let wanted = json!(["ios", "Paris", null, null, 48.85, 2.35]);
+    assert_eq!(properties(&json!({}), &event, &names), wanted);
+}
