@@ -18,9 +18,9 @@ use crate::app::{Addresses, App};
 use crate::cli::DemoArguments;
 use crate::config::Config;
 use crate::demo::feed::{Fed, Feed};
-use crate::demo::lines::{EventFile, Line};
 use crate::demo::traffic;
 use crate::exit::{Failure, Outcome};
+use crate::lines::{EventFile, Line};
 
 const WRITE_KEY: &str = "dev-write-key";
 /// Where the demo listens when that is free, so that what people type keeps working.

@@ -39,20 +39,21 @@ fn completions(shell: clap_complete::Shell) -> Result<Outcome, Failure> {
     Ok(Outcome::Fine)
 }
 
-/// Writes to standard output. A reader that has gone away (`| head`) is no error.
-fn print(bytes: &[u8]) -> Result<(), Failure> {
+/// Writes to standard output; false when its reader has gone away (`| head`), which is no error.
+fn print(bytes: &[u8]) -> Result<bool, Failure> {
     let mut stdout = io::stdout().lock();
     match stdout.write_all(bytes).and_then(|()| stdout.flush()) {
-        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
+        Ok(()) => Ok(true),
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(false),
+        Err(error) => {
             let error = anyhow::Error::new(error).context("cannot write to standard output");
             Err(Failure::unavailable(error))
         }
-        _ => Ok(()),
     }
 }
 
-/// Prints a line to standard output.
-fn print_line(line: &str) -> Result<(), Failure> {
+/// Prints a line to standard output; false when its reader has gone away.
+fn print_line(line: &str) -> Result<bool, Failure> {
     print(format!("{line}\n").as_bytes())
 }
 

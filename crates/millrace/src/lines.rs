@@ -1,8 +1,8 @@
-//! The lines of an events file, read as they are needed: memory does not grow with the file.
+//! Lines of events, from a file or a pipe, read as they are needed: memory does not grow with them.
 //!
 //! A line ends with a line feed; a carriage return before it is white space to JSON. Blank lines
-//! are passed over. A thread of its own reads ahead a few lines, so that a pipe that has nothing to
-//! say yet holds up nobody.
+//! are passed over. For a file, a thread of its own reads ahead a few lines, so that a pipe that has
+//! nothing to say yet holds up nobody.
 //!
 //! Not here: what a line means. The collector says that.
 
@@ -67,7 +67,7 @@ impl EventFile {
         let (lines, reading) = mpsc::channel(AHEAD);
         let mut reader = Lines::new(BufReader::with_capacity(BUFFER, self.file));
         std::thread::Builder::new().name("events".to_owned()).spawn(move || {
-            while let Some(line) = reader.next().transpose() {
+            while let Some(line) = reader.read_line().transpose() {
                 let failed = line.is_err();
                 if lines.blocking_send(line).is_err() || failed {
                     return;
@@ -100,18 +100,24 @@ fn count(file: File) -> io::Result<u64> {
     }
 }
 
-struct Lines<R> {
+/// The lines of whatever can be read.
+#[derive(Debug)]
+pub struct Lines<R> {
     reader: R,
     number: u64,
 }
 
 impl<R: BufRead> Lines<R> {
-    fn new(reader: R) -> Lines<R> {
+    /// The lines of this reader, from where it stands.
+    pub fn new(reader: R) -> Lines<R> {
         Lines { reader, number: 0 }
     }
 
-    /// The next line that is not blank.
-    fn next(&mut self) -> io::Result<Option<Line>> {
+    /// The next line that is not blank; none at the end.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    pub fn read_line(&mut self) -> io::Result<Option<Line>> {
         loop {
             let mut line = Vec::new();
             let most = LONGEST_LINE as u64 + 1;
@@ -137,7 +143,7 @@ mod tests {
 
     fn read(bytes: &[u8]) -> Vec<Line> {
         let mut lines = Lines::new(bytes);
-        std::iter::from_fn(|| lines.next().expect("bytes in memory can be read")).collect()
+        std::iter::from_fn(|| lines.read_line().expect("bytes in memory can be read")).collect()
     }
 
     fn event(text: &str) -> Line {
