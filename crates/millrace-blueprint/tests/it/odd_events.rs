@@ -205,3 +205,26 @@ fn an_id_that_mixpanel_would_cut_stands_for_nobody() {
     assert_eq!(mapping.map(&event(255)), Mapped::Send);
     assert_eq!(mapping.outcome(&event(256)), json!({"set_aside": "MR2002"}));
 }
+
+#[test]
+fn the_last_of_equal_keys_wins_among_many_as_well() {
+    for count in [10, 63, 64, 65, 66, 130, 1000] {
+        let once: Vec<String> = (0..count).map(|n| format!(r#""p{n}":{n}"#)).collect();
+        // Every third name comes again, in other letters.
+        let again: Vec<String> =
+            (0..count).step_by(3).map(|n| format!(r#""\u0070{n}":"again""#)).collect();
+        let event = format!(
+            r#"{{"type":"identify","userId":"u","traits":{{{},"p0":"first",{}}}}}"#,
+            once.join(","),
+            again.join(",")
+        );
+        let mut mapping = Mapping::default(&json!({}));
+        assert_eq!(mapping.map(&event), Mapped::Send, "{count}");
+        let text = String::from_utf8_lossy(&mapping.rows.bytes).into_owned();
+        for n in 0..count {
+            assert_eq!(text.matches(&format!(r#""p{n}":"#)).count(), 1, "{count} {n}");
+            let wanted = if n % 3 == 0 { json!("again") } else { json!(n) };
+            assert_eq!(mapping.bodies()[0]["body"]["$set"][format!("p{n}")], wanted);
+        }
+    }
+}
