@@ -17,7 +17,7 @@ use std::time::Duration;
 
 use millrace_blueprint::Plan;
 use millrace_delivery::engine::{Engine, EngineHandle, EngineOptions};
-use millrace_delivery::journal::{Journal, JournalOptions, JournalWorker};
+use millrace_delivery::journal::{Journal, JournalError, JournalOptions, JournalWorker};
 use millrace_delivery::mixpanel::http::HttpTimeouts;
 use millrace_delivery::mixpanel::{HttpTransport, MixpanelOptions, Region};
 use millrace_log::RealDisk;
@@ -165,8 +165,19 @@ fn open_journal(
             .collect(),
         ..JournalOptions::default()
     };
-    Journal::open(disk, options, Arc::clone(clock))
-        .map_err(|error| failed(error.code(), error.into()))
+    Journal::open(disk, options, Arc::clone(clock)).map_err(|error| match error {
+        // Not the folder is wrong but the configuration.
+        JournalError::StillOpen { ref integration, ref pipeline, pending } => {
+            Failure::usage(anyhow::anyhow!(
+                "{} the log in {} has {pending} open events for integration {integration} of \
+                 pipeline {pipeline}: configure it until they are delivered, or use another data_dir",
+                error.code(),
+                folder.display(),
+            ))
+        }
+        JournalError::Twice(_) => Failure::usage(anyhow::anyhow!("{} {error}", error.code())),
+        error => failed(error.code(), error.into()),
+    })
 }
 
 fn mixpanel_options(
