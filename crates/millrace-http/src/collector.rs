@@ -10,13 +10,14 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::body::Body;
+use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, Request, State};
 use axum::http::header::{self, HeaderMap};
 use axum::http::request::Parts;
 use axum::http::{Response, StatusCode, Uri};
 use axum::routing::{MethodRouter, get, post};
 use bytes::Bytes;
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, SemaphorePermit};
 
 use millrace_model::code::Code;
 use millrace_model::entropy::Entropy;
@@ -55,6 +56,10 @@ const ROUTES: [(&str, Call); 16] = [
     ("/v1/b", Call::Batch),
     ("/beacon/v1/batch", Call::Batch),
 ];
+
+/// How much of a refused body is read and thrown away so that its sender hears why. It costs time on
+/// the wire only, and that is bounded as well.
+const DISCARD_BYTES: usize = 256 << 20;
 
 /// Bodies above this are decoded off the async threads: about half a millisecond of work.
 const HEAVY_BYTES: usize = 256 << 10;
@@ -151,9 +156,11 @@ fn preflighted(route: MethodRouter<Arc<Collector>>) -> MethodRouter<Arc<Collecto
 
 async fn segment_settings(
     State(collector): State<Arc<Collector>>,
-    Path(key): Path<String>,
+    key: Result<Path<String>, PathRejection>,
     headers: HeaderMap,
 ) -> Response<Body> {
+    // What is no text is no key. axum's own answer has no CORS headers and is no JSON.
+    let key = key.map_or_else(|_| String::new(), |Path(key)| key);
     show(startup::segment_settings(&collector.keys, &key, &headers), &headers)
 }
 
@@ -224,8 +231,7 @@ impl Collector {
             Ok(received) => Arc::clone(&self).carry(received).await,
             Err(refusal) => {
                 if refusal.code != Code::BodyIncomplete {
-                    let most = self.limits.body_bytes.saturating_mul(4);
-                    discard(&mut body, &parts.headers, most, self.request_timeout).await;
+                    discard(&mut body, &parts.headers, DISCARD_BYTES, self.request_timeout).await;
                 }
                 Err(refusal)
             }
@@ -266,7 +272,7 @@ impl Collector {
 
     async fn store(self: Arc<Collector>, received: Received) -> Result<(), Refusal> {
         let (batch, _reservation) = if received.is_heavy() {
-            let slot = self.heavy.acquire().await.map_err(|_| stopping())?;
+            let slot = heavy_slot(&self.heavy, self.request_timeout).await?;
             let collector = Arc::clone(&self);
             let decoded = tokio::task::spawn_blocking(move || collector.decode(received)).await;
             drop(slot);
@@ -304,6 +310,15 @@ impl Collector {
     }
 }
 
+/// A place among the heavy bodies. Behind a row of gzip bombs one could wait longer than any SDK
+/// does, so the wait ends and the client hears when to come back.
+async fn heavy_slot(heavy: &Semaphore, wait: Duration) -> Result<SemaphorePermit<'_>, Refusal> {
+    match tokio::time::timeout(wait, heavy.acquire()).await {
+        Ok(slot) => slot.map_err(|_| stopping()),
+        Err(_) => Err(Refusal::overloaded("too many large bodies are being decoded at the moment")),
+    }
+}
+
 fn stopping() -> Refusal {
     Refusal::from(millrace_model::intake::AdmitError::ShuttingDown)
 }
@@ -313,5 +328,22 @@ fn content_encoding(headers: &HeaderMap) -> String {
         // What is no text is no encoding that is known here.
         Some(value) => value.to_str().unwrap_or("?").to_owned(),
         None => String::new(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn the_wait_behind_heavy_bodies_ends_with_a_time_to_come_back() {
+        let heavy = Semaphore::new(1);
+        let wait = Duration::from_secs(30);
+        let slot = heavy_slot(&heavy, wait).await;
+        let Err(refusal) = heavy_slot(&heavy, wait).await else { panic!("there is one slot") };
+        assert_eq!(refusal.status, StatusCode::TOO_MANY_REQUESTS);
+        assert!(refusal.retry_after.is_some());
+        drop(slot);
+        assert!(heavy_slot(&heavy, wait).await.is_ok());
     }
 }

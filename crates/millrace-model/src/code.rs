@@ -102,6 +102,8 @@ codes! {
     MappingFailed = "MR2007";
     /// The event's time lies outside what Mixpanel takes.
     TimeOutOfRange = "MR2008";
+    /// The mapped event has the name of an identity verb of Mixpanel.
+    ReservedName = "MR2009";
 
     /// Mixpanel refused the row.
     RowRejected = "MR3001";

@@ -69,29 +69,49 @@ async fn projects(State(inner): Shared) -> Response {
 async fn over_data(
     inner: Arc<Inner>,
     id: String,
-    view: impl FnOnce(&Data) -> Option<Vec<u8>> + Send + 'static,
+    view: impl FnOnce(&Data) -> Result<Vec<u8>, Unknown> + Send + 'static,
 ) -> Response {
     let work = tokio::task::spawn_blocking(move || {
-        let project = inner.projects.by_id(id.parse().ok()?)?;
-        view(&project.data())
+        let project = id.parse().ok().and_then(|number| inner.projects.by_id(number));
+        view(&project.ok_or_else(|| no_project(&id))?.data())
     });
     match work.await {
-        Ok(Some(body)) => respond(StatusCode::OK, "application/json", body),
-        Ok(None) => not_found(),
+        Ok(Ok(body)) => respond(StatusCode::OK, "application/json", body),
+        Ok(Err(unknown)) => not_found(&unknown),
         Err(_) => json_reply(StatusCode::INTERNAL_SERVER_ERROR, &json!({ "error": "view failed" })),
     }
 }
 
-fn not_found() -> Response {
-    json_reply(StatusCode::NOT_FOUND, &json!({ "error": "the twin holds nothing of that name" }))
+/// What was asked for and is not there.
+struct Unknown(String);
+
+fn no_project(id: &str) -> Unknown {
+    Unknown(format!("there is no project {id:?}: /twin/v1/projects lists them"))
+}
+
+fn not_found(Unknown(text): &Unknown) -> Response {
+    json_reply(StatusCode::NOT_FOUND, &json!({ "error": text }))
 }
 
 async fn summary(State(inner): Shared, Path(id): Path<String>) -> Response {
-    over_data(inner, id, |data| serde_json::to_vec(&Summary::of(data)).ok()).await
+    over_data(inner, id, |data| {
+        let mut out = Vec::new();
+        json::write(&mut out, &Summary::of(data));
+        Ok(out)
+    })
+    .await
 }
 
-fn limit(params: &Params) -> usize {
-    params.get("limit").and_then(|text| text.parse().ok()).unwrap_or(DEFAULT_LIMIT).min(MOST)
+/// How many rows are asked for; the answer 400 when that is no number.
+fn limit(params: &Params) -> Result<usize, Box<Response>> {
+    match params.get("limit").map(str::parse) {
+        None => Ok(DEFAULT_LIMIT),
+        Some(Ok(limit)) => Ok(MOST.min(limit)),
+        Some(Err(_)) => {
+            let text = format!("limit must be a whole number, {MOST} at most");
+            Err(Box::new(json_reply(StatusCode::BAD_REQUEST, &json!({ "error": text }))))
+        }
+    }
 }
 
 fn params(request: &Request) -> Params {
@@ -100,6 +120,10 @@ fn params(request: &Request) -> Params {
 
 async fn events(State(inner): Shared, Path(id): Path<String>, request: Request) -> Response {
     let params = params(&request);
+    let most = match limit(&params) {
+        Ok(most) => most,
+        Err(answer) => return *answer,
+    };
     over_data(inner, id, move |data| {
         let name = params.get("event").map(|name| data.events.find_name(name));
         let user = params.get("distinct_id").map(|id| data.user(id));
@@ -107,12 +131,11 @@ async fn events(State(inner): Shared, Path(id): Path<String>, request: Request) 
             name.is_none_or(|name| name == Some(row.name))
                 && user.is_none_or(|user| user == Some(data.links.resolve(row.distinct)))
         };
-        let rows: Vec<&Row> =
-            data.events.rows().iter().rev().filter(wanted).take(limit(&params)).collect();
+        let rows: Vec<&Row> = data.events.rows().iter().rev().filter(wanted).take(most).collect();
         let mut out = b"{\"events\":".to_vec();
         list(&mut out, data, &rows);
         out.push(b'}');
-        Some(out)
+        Ok(out)
     })
     .await
 }
@@ -133,15 +156,23 @@ async fn user(
     Path((id, user)): Path<(String, String)>,
     request: Request,
 ) -> Response {
-    let most = limit(&params(&request));
+    let most = match limit(&params(&request)) {
+        Ok(most) => most,
+        Err(answer) => return *answer,
+    };
     over_data(inner, id, move |data| {
-        let canonical = data.user(&user)?;
+        let nobody = || Unknown(format!("no event and no profile is of a user {user:?}"));
+        let canonical = data.user(&user).ok_or_else(nobody)?;
         let ids: Vec<&str> = std::iter::once(canonical)
             .chain(data.links.devices(canonical).iter().copied())
             .map(|id| data.ids.text(id))
             .collect();
         let mine = |row: &&Row| data.links.resolve(row.distinct) == canonical;
         let copies: Vec<&Row> = data.events.rows().iter().filter(mine).collect();
+        // The id of a deleted profile without events is remembered, and is nobody.
+        if copies.is_empty() && ids.len() == 1 && !data.users.contains_key(&canonical) {
+            return Err(nobody());
+        }
         let counts = json!({
             "events": copies.iter().filter(|row| !row.superseded() && !row.hidden()).count(),
             "copies": copies.len(),
@@ -162,7 +193,7 @@ async fn user(
         out.extend_from_slice(b",\"activity\":");
         list(&mut out, data, newest);
         out.push(b'}');
-        Some(out)
+        Ok(out)
     })
     .await
 }
@@ -176,21 +207,29 @@ async fn group(
     Path((id, key, group)): Path<(String, String, String)>,
 ) -> Response {
     over_data(inner, id, move |data| {
-        let profile = data.groups.get(&(key.clone(), group.clone()))?;
+        let Some(profile) = data.groups.get(&(key.clone(), group.clone())) else {
+            return Err(Unknown(format!("there is no group {group:?} of the key {key:?}")));
+        };
+        let mut out = Vec::new();
         let shown = json!({ "group_key": key, "group_id": group, "profile": profile.shown() });
-        serde_json::to_vec(&shown).ok()
+        json::write(&mut out, &shown);
+        Ok(out)
     })
     .await
 }
 
 async fn refusals(State(inner): Shared, Path(id): Path<String>, request: Request) -> Response {
-    let Some(id) = known(&inner, &id) else { return not_found() };
-    let notes = inner.notes.newest(id, limit(&params(&request)));
+    let Some(id) = known(&inner, &id) else { return not_found(&no_project(&id)) };
+    let most = match limit(&params(&request)) {
+        Ok(most) => most,
+        Err(answer) => return *answer,
+    };
+    let notes = inner.notes.newest(id, most);
     json_reply(StatusCode::OK, &json!({ "refusals": notes }))
 }
 
 async fn requests(State(inner): Shared, Path(id): Path<String>) -> Response {
-    let Some(id) = known(&inner, &id) else { return not_found() };
+    let Some(id) = known(&inner, &id) else { return not_found(&no_project(&id)) };
     let (own, homeless) = (inner.traffic.of(Some(id)), inner.traffic.of(None));
     json_reply(StatusCode::OK, &json!({ "endpoints": own, "without_project": homeless }))
 }

@@ -8,6 +8,7 @@
 //! | [`app`] | wiring: journal, engines, servers and twin from a checked configuration |
 //! | [`demo`] | the sample shop's traffic, and feeding events through the collector |
 //! | [`exit`] | exit codes |
+//! | [`lines`] | lines of events, read in bounded memory |
 //! | [`logging`] | logs on standard error |
 //!
 //! Only this crate reads configuration files and the environment.
@@ -18,4 +19,5 @@ pub mod commands;
 pub mod config;
 pub mod demo;
 pub mod exit;
+pub mod lines;
 pub mod logging;

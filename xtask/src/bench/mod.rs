@@ -52,8 +52,10 @@ pub(crate) fn run(arguments: &BenchArguments) -> anyhow::Result<bool> {
         return optimised(std::env::args().skip(1));
     }
     let path = shared_folder().join("bench/events-10k.jsonl");
-    let text = fs::read_to_string(&path)
-        .with_context(|| format!("{} (set MILLRACE_SHARED)", path.display()))?;
+    let text = fs::read_to_string(&path).with_context(|| {
+        let path = path.display();
+        format!("cannot read the benchmark events {path}: set MILLRACE_SHARED to their folder")
+    })?;
     let events: Vec<&str> = text.lines().collect();
     let binary = build_millrace()?;
     let runtime = tokio::runtime::Builder::new_multi_thread()

@@ -279,7 +279,12 @@ fn kind() -> impl Strategy<Value = EventKind> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 600, failure_persistence: None, ..ProptestConfig::default() })]
+    // More than the usual number, and as many as PROPTEST_CASES says when it says more.
+    #![proptest_config(ProptestConfig {
+        cases: ProptestConfig::default().cases.max(600),
+        failure_persistence: None,
+        ..ProptestConfig::default()
+    })]
 
     #[test]
     fn plan_and_oracle_agree_on_any_event(

@@ -427,5 +427,5 @@ pub(crate) fn usable(value: &Value) -> Option<String> {
         _ => return None,
     };
     let bare = text.strip_prefix("$device:").unwrap_or(&text);
-    (!bare.is_empty() && !is_bad_identifier(bare)).then_some(text)
+    (!bare.trim().is_empty() && text.len() <= 255 && !is_bad_identifier(bare)).then_some(text)
 }

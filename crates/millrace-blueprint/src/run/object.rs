@@ -16,6 +16,10 @@ use crate::plan::node::{BLOCKED, Entry, EntryKind, Filter, Object};
 /// (reference/mixpanel-api.md 3.2, 2000 properties a profile).
 pub(super) const GATHER_LIMIT: usize = 2000;
 
+/// Up to so many members a name that comes again is looked for at once, one by one; with more of
+/// them at the end, by sorting, so that the time does not grow with the square of their number.
+const SEARCH_LIMIT: usize = 64;
+
 /// A member that may be written.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Pending {
@@ -183,7 +187,7 @@ impl<'a> Run<'a> {
         if number == Some(BLOCKED) {
             return;
         }
-        if number.is_none() {
+        if number.is_none() && self.scratch.pending.len() - base <= SEARCH_LIMIT {
             // The same name again, in this object or in an earlier spread: the last one wins.
             let same =
                 self.scratch.pending.get(base..).unwrap_or_default().iter().position(|one| {
@@ -202,6 +206,29 @@ impl<'a> Run<'a> {
         }
     }
 
+    /// Buries each member of a spread whose name comes again behind it.
+    fn bury_repeated(&mut self, base: usize) {
+        let gathered = self.scratch.pending.get(base..).unwrap_or_default();
+        let spread = gathered.iter().zip(base..).filter(|(one, _)| one.number.is_none());
+        let mut order: Vec<(u64, usize)> = spread.map(|(one, at)| (one.hash, at)).collect();
+        order.sort_unstable();
+        let name = |at: usize| self.scratch.pending.get(at).map(|one| self.json(one.name));
+        let mut buried = Vec::new();
+        for same_hash in order.chunk_by(|one, next| one.0 == next.0) {
+            // From the last to the first; other names with the same hash are hardly ever there.
+            let mut last: Vec<usize> = Vec::new();
+            for (_, at) in same_hash.iter().rev() {
+                let repeated = last.iter().any(|kept| name(*kept) == name(*at));
+                if repeated { buried.push(*at) } else { last.push(*at) }
+            }
+        }
+        for at in buried {
+            if let Some(one) = self.scratch.pending.get_mut(at) {
+                one.alive = false;
+            }
+        }
+    }
+
     /// Writes the winners among the gathered members and forgets them all. Gives their number.
     pub(super) fn write_members(
         &mut self,
@@ -211,6 +238,9 @@ impl<'a> Run<'a> {
         out: &mut Vec<u8>,
     ) -> usize {
         let Layout { members, level, mut first, outermost } = layout;
+        if self.scratch.pending.len() - base > SEARCH_LIMIT {
+            self.bury_repeated(base);
+        }
         let mut trace = if outermost { self.scratch.trace.take() } else { None };
         let below = self.scratch.winners.len();
         self.scratch.winners.resize(below + object.names, 0);

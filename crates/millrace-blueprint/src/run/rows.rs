@@ -17,6 +17,11 @@ use crate::syntax::ast::{Field, Verb};
 /// The most that Mixpanel takes for one row, in bytes (reference/mixpanel-api.md 2.3).
 const ROW_LIMIT: usize = 1_000_000;
 
+/// Names that are no events to Mixpanel: it joins identities by them, or refuses the whole request
+/// (reference/mixpanel-api.md 2.3). The actions `identify`, `alias` and `merge` write them; a name
+/// that comes from an event must never, because anyone who has a write key can send one.
+const IDENTITY_VERBS: [&str; 3] = ["$identify", "$create_alias", "$merge"];
+
 /// A row that is being written.
 struct Draft {
     endpoint: Endpoint,
@@ -74,10 +79,16 @@ impl<'a> Run<'a> {
         }
     }
 
-    /// True for a text that can be an event's name.
-    fn is_name(&self, value: Value) -> bool {
+    /// True for a text that can be an event's name; an error for one that would be a verb.
+    fn is_name(&self, value: Value) -> Result<bool, Stop> {
         let mut spare = String::new();
-        self.text(value, &mut spare).is_some_and(|name| !name.trim().is_empty())
+        match self.text(value, &mut spare).map(str::trim) {
+            Some(verb) if IDENTITY_VERBS.contains(&verb) => {
+                let message = format!("an event cannot have the name {verb}");
+                Err(Stop::new(Code::ReservedName, message))
+            }
+            name => Ok(name.is_some_and(|name| !name.is_empty())),
+        }
     }
 
     /// Writes an id, which Mixpanel takes as a text only.
@@ -106,7 +117,7 @@ impl<'a> Run<'a> {
     fn event_row(&mut self, event: &'a Event, out: &mut Rows) -> Result<(), Stop> {
         let name = self.value(&event.name, 1);
         let mut spare = String::new();
-        if !self.is_name(name) {
+        if !self.is_name(name)? {
             return Err(Stop::new(Code::NoMappedName, "the event has no name after mapping"));
         }
         let distinct_id = self.id(&event.distinct_id);
@@ -185,11 +196,12 @@ impl<'a> Run<'a> {
         out: &mut Rows,
     ) -> Result<(), Stop> {
         let name = self.value(name, 1);
+        let named = verb != Verb::Link || self.is_name(name)?;
         let (first, second) = (self.id(first), self.id(second));
         let (mut spare, mut other) = (String::new(), String::new());
         let mut lanes = self.lanes;
         match (self.identifier_text(first, &mut spare), self.identifier_text(second, &mut other)) {
-            (Some(first), Some(second)) if first != second && self.is_name(name) => {
+            (Some(first), Some(second)) if first != second && named => {
                 for id in [first, second] {
                     lanes.add(LaneKey::person(id.strip_prefix("$device:").unwrap_or(id)));
                 }

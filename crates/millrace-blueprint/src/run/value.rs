@@ -11,6 +11,9 @@ use crate::json::cursor::{Cursor, DEPTH_LIMIT, MEMBER_LIMIT, Shape};
 use crate::json::{number, text};
 use crate::plan::node::{Fact, Node, Part};
 
+/// How many bytes of an id Mixpanel keeps (reference/mixpanel-api.md 2.3).
+const ID_LIMIT: usize = 255;
+
 /// Where the JSON text of a value lies.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Value {
@@ -81,8 +84,9 @@ impl<'a> Run<'a> {
         Some(spare)
     }
 
-    /// The text of a value that can stand for a person: a text or a number that is neither empty
-    /// nor one of the values that Mixpanel refuses.
+    /// The text of a value that can stand for a person: a text or a number that is neither blank,
+    /// nor one of the values that Mixpanel refuses, nor longer than it keeps: it would cut the id,
+    /// and persons whose ids begin alike would become one.
     pub(crate) fn identifier_text<'s>(
         &'s self,
         value: Value,
@@ -95,7 +99,8 @@ impl<'a> Run<'a> {
             self.text(value, spare)
         }?;
         let bare = text.strip_prefix("$device:").unwrap_or(text);
-        (!bare.is_empty() && !is_bad_identifier(bare)).then_some(text)
+        (!bare.trim().is_empty() && text.len() <= ID_LIMIT && !is_bad_identifier(bare))
+            .then_some(text)
     }
 
     /// Whether `??` goes past this value.

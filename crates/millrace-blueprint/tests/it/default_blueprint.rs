@@ -33,7 +33,15 @@ fn a_track_event_has_its_ids_in_each_mode() {
 
 #[test]
 fn unusable_ids_count_as_absent() {
-    for bad in [json!(""), json!("null"), json!("Undefined"), json!(0), json!(null), json!({})] {
+    for bad in [
+        json!(""),
+        json!(" \t"),
+        json!("null"),
+        json!("Undefined"),
+        json!(0),
+        json!(null),
+        json!({}),
+    ] {
         let event = json!({"type": "track", "event": "E", "userId": bad, "anonymousId": "d"});
         let found = properties(&json!({}), &event, &["distinct_id", "$user_id"]);
         assert_eq!(found, json!(["$device:d", null]), "{bad}");
@@ -223,4 +231,50 @@ fn a_group_call_sets_the_group_and_adds_the_user() {
     assert_eq!(mapping.outcome(&event.to_string()), wanted);
     let lanes: Vec<LaneKey> = mapping.rows.rows[0].lanes.iter().collect();
     assert_eq!(lanes, [LaneKey::group("company_id", "7")]);
+}
+
+#[test]
+fn an_alias_without_a_previous_id_joins_the_device_it_comes_from() {
+    let event = json!({"type": "alias", "userId": "u", "anonymousId": "d", "previousId": ""});
+    let rows = default(&json!({}), &event);
+    assert_eq!(rows[0]["body"]["properties"]["$device_id"], "d");
+    let rows = default(&json!({"identity": "original"}), &event);
+    assert_eq!(rows[0]["body"]["properties"]["distinct_id"], "d");
+}
+
+#[test]
+fn a_group_is_found_in_the_traits_and_missed_in_sight() {
+    let event = json!({"type": "group", "userId": "u", "traits": {"groupId": 7, "plan": "pro"}});
+    let rows = default(&json!({}), &event);
+    let group = json!({"$group_key": "$group_id", "$group_id": "7", "$set": {"plan": "pro"}});
+    assert_eq!(rows[0]["body"], group);
+    assert_eq!(rows[1]["body"]["$union"], json!({"$group_id": ["7"]}));
+    for bad in [json!(null), json!("undefined"), json!([1])] {
+        let event = json!({"type": "group", "userId": "u", "groupId": bad, "traits": {"a": 1}});
+        assert_eq!(default(&json!({}), &event), json!({"set_aside": "MR1106"}), "{bad}");
+    }
+}
+
+#[test]
+fn campaigns_and_sessions_are_kept() {
+    let event = json!({"type": "page", "userId": "u", "context": {
+        "sessionId": 1_763_800_000_123_i64,
+        "campaign": {"source_platform": "ads", "creative_format": "video", "marketing_tactic": ""}
+    }});
+    let names =
+        ["utm_source_platform", "utm_creative_format", "utm_marketing_tactic", "$session_id"];
+    let wanted = json!(["ads", "video", null, "1763800000123"]);
+    assert_eq!(properties(&json!({}), &event, &names), wanted);
+}
+
+#[test]
+fn a_place_that_the_application_knows_is_kept() {
+    let event = json!({"type": "track", "event": "E", "userId": "u", "context": {
+        "device": {"type": "ios"},
+        "location": {"city": "Paris", "region": "", "country": "France",
+                     "latitude": 48.85, "longitude": "2.35"}
+    }});
+    let names = ["$device_type", "$city", "$region", "mp_country_code", "$latitude", "$longitude"];
+    let wanted = json!(["ios", "Paris", null, null, 48.85, 2.35]);
+    assert_eq!(properties(&json!({}), &event, &names), wanted);
 }

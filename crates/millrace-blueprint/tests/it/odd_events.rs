@@ -165,7 +165,8 @@ fn explain_tells_rules_and_the_lines_of_fields() {
         .iter()
         .map(|rule| (rule["name"].as_str().expect("a name"), rule["matched"] == true))
         .collect();
-    assert_eq!(names, [("Events", false), ("Identify", false), ("Group", true)]);
+    let passed = ["Events", "Identify", "Group without an id"].map(|name| (name, false));
+    assert_eq!(names.split_last(), Some((&("Group", true), passed.as_slice())));
     let field = &told["actions"][0]["fields"][0];
     assert_eq!(field["field"], "$name");
     assert_eq!(field["from"], "$.traits.name");
@@ -174,4 +175,56 @@ fn explain_tells_rules_and_the_lines_of_fields() {
     assert_eq!(field["line"].as_u64().and_then(|n| usize::try_from(n).ok()), line);
     assert_eq!(told["outcome"]["state"], "send");
     assert_eq!(told["rows"].as_array().map(Vec::len), Some(2));
+}
+
+#[test]
+fn no_event_can_act_as_an_identity_verb() {
+    for verb in ["$identify", "$create_alias", "$merge", "\\u0024merge", " $merge "] {
+        for mode in ["simplified", "original"] {
+            let mut mapping = Mapping::default(&json!({"identity": mode}));
+            let event = format!(
+                r#"{{"type":"track","event":"{verb}","userId":"u","properties":{{
+                    "$distinct_ids":["u","victim"],"alias":"victim"}}}}"#
+            );
+            assert_eq!(mapping.outcome(&event), json!({"set_aside": "MR2009"}), "{verb} {mode}");
+        }
+    }
+    let mut mapping = Mapping::default(&json!({"link_event": "$identify"}));
+    let event = r#"{"type":"identify","userId":"u","anonymousId":"d"}"#;
+    assert_eq!(mapping.outcome(event), json!({"set_aside": "MR2009"}));
+    let event = track(r#"{"alias":"x"}"#).replace("\"E\"", "\"$identify me\"");
+    assert_eq!(mapping.map(&event), Mapped::Send);
+}
+
+#[test]
+fn an_id_that_mixpanel_would_cut_stands_for_nobody() {
+    let event = |length: usize| {
+        format!(r#"{{"type":"track","event":"E","userId":"{}"}}"#, "x".repeat(length))
+    };
+    let mut mapping = Mapping::default(&json!({}));
+    assert_eq!(mapping.map(&event(255)), Mapped::Send);
+    assert_eq!(mapping.outcome(&event(256)), json!({"set_aside": "MR2002"}));
+}
+
+#[test]
+fn the_last_of_equal_keys_wins_among_many_as_well() {
+    for count in [10, 63, 64, 65, 66, 130, 1000] {
+        let once: Vec<String> = (0..count).map(|n| format!(r#""p{n}":{n}"#)).collect();
+        // Every third name comes again, in other letters.
+        let again: Vec<String> =
+            (0..count).step_by(3).map(|n| format!(r#""\u0070{n}":"again""#)).collect();
+        let event = format!(
+            r#"{{"type":"identify","userId":"u","traits":{{{},"p0":"first",{}}}}}"#,
+            once.join(","),
+            again.join(",")
+        );
+        let mut mapping = Mapping::default(&json!({}));
+        assert_eq!(mapping.map(&event), Mapped::Send, "{count}");
+        let text = String::from_utf8_lossy(&mapping.rows.bytes).into_owned();
+        for n in 0..count {
+            assert_eq!(text.matches(&format!(r#""p{n}":"#)).count(), 1, "{count} {n}");
+            let wanted = if n % 3 == 0 { json!("again") } else { json!(n) };
+            assert_eq!(mapping.bodies()[0]["body"]["$set"][format!("p{n}")], wanted);
+        }
+    }
 }

@@ -3,9 +3,10 @@
 
 use millrace_log::LogStore;
 use millrace_model::disposition::Disposition;
-use millrace_model::event::Item;
+use millrace_model::event::{Batch, Item};
 use millrace_model::id::{Position, Seq};
 use millrace_model::ledger::Tally;
+use millrace_model::record::{RecordError, decode_batch};
 
 use super::core::JournalCore;
 use super::index::BatchNote;
@@ -15,6 +16,9 @@ use super::types::{Closed, Disposed, ReadError};
 
 /// At most this many events of one run are kept for display.
 const SHOWN_OF_A_RUN: usize = 100;
+/// Batches that are at most so many records apart are read at once, with at most so many bytes.
+const NEAR: u64 = 16;
+const READ_BYTES: usize = 256 << 10;
 
 impl<L: LogStore> JournalCore<L> {
     /// All waiting progress as sections of a record. Positions that are not open are left out, so
@@ -30,6 +34,11 @@ impl<L: LogStore> JournalCore<L> {
             closing.dedup_by_key(|closed| closed.position);
             sending.sort_unstable();
             sending.dedup();
+            let mut seqs: Vec<Seq> = closing.iter().map(|closed| closed.position.seq).collect();
+            seqs.extend(sending.iter().map(|position| position.seq));
+            seqs.sort_unstable();
+            seqs.dedup();
+            let touched = self.touch_all(at, seqs);
             let closes = self.close_runs(at, &closing);
             let open = self.open_only(at, &sending);
             if let Some(track) = self.tracks.get_mut(at) {
@@ -37,6 +46,7 @@ impl<L: LogStore> JournalCore<L> {
                 track.closing = closing;
                 track.sending = sending;
             }
+            touched?;
             let section = Section { integration, closes: closes?, sendings: runs(&open?) };
             if !section.closes.is_empty() || !section.sendings.is_empty() {
                 sections.push(section);
@@ -124,24 +134,57 @@ impl<L: LogStore> JournalCore<L> {
 
     /// Makes sure that a batch which may be open knows the state and the bytes of each item.
     fn touch(&mut self, at: usize, seq: Seq) -> Result<(), ReadError> {
-        let Some(track) = self.tracks.get(at) else { return Ok(()) };
-        if track.note(&self.notes, seq).is_none() {
-            return Ok(());
+        if self.is_unknown(at, seq) {
+            let batch = self.read_batch(seq)?;
+            self.know(at, seq, &batch);
         }
-        let known = track.touched.get(&seq);
-        if known.is_some_and(|touched| !touched.sizes.is_empty() || touched.open.count() == 0) {
-            return Ok(());
-        }
-        let batch = self.read_batch(seq)?;
-        if let Some(track) = self.tracks.get_mut(at) {
-            match track.touched.get_mut(&seq) {
-                Some(touched) => touched.sizes = sizes(&batch),
-                None => {
-                    track.touched.insert(seq, Touched::all_open(&batch));
+        Ok(())
+    }
+
+    /// The same for many, ascending: those that lie near each other are read at once. Far behind
+    /// the writer each read is one of the disk.
+    fn touch_all(&mut self, at: usize, mut seqs: Vec<Seq>) -> Result<(), ReadError> {
+        seqs.retain(|seq| self.is_unknown(at, *seq));
+        let mut rest = seqs.as_slice();
+        while let [first, others @ ..] = rest {
+            let near = others.first().is_some_and(|next| next.0.saturating_sub(first.0) <= NEAR);
+            for entry in self.log.read(*first, if near { READ_BYTES } else { 0 })? {
+                let seq = entry.seq;
+                let [wanted, others @ ..] = rest else { break };
+                if seq == *wanted {
+                    let batch = decode_batch(entry.payload)
+                        .map_err(|source| ReadError::Record { seq, source })?;
+                    self.know(at, seq, &batch);
+                    rest = others;
                 }
+            }
+            if rest.first() == Some(first) {
+                return Err(ReadError::Record { seq: *first, source: RecordError::Truncated });
             }
         }
         Ok(())
+    }
+
+    /// True for a batch that may be open and of which the bytes of each item are not known.
+    fn is_unknown(&self, at: usize, seq: Seq) -> bool {
+        self.tracks.get(at).is_some_and(|track| {
+            let known = track
+                .touched
+                .get(&seq)
+                .is_some_and(|touched| !touched.sizes.is_empty() || touched.open.count() == 0);
+            !known && track.note(&self.notes, seq).is_some()
+        })
+    }
+
+    fn know(&mut self, at: usize, seq: Seq, batch: &Batch) {
+        if let Some(track) = self.tracks.get_mut(at) {
+            match track.touched.get_mut(&seq) {
+                Some(touched) => touched.sizes = sizes(batch),
+                None => {
+                    track.touched.insert(seq, Touched::all_open(batch));
+                }
+            }
+        }
     }
 
     /// Applies what a progress record says about one integration. `live` is false in a replay,

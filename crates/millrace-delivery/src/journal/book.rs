@@ -1,7 +1,8 @@
 //! The ledger of one integration: how many events of which minute ended how.
 //!
-//! Lines are keyed by minute of receipt, state and code. Minutes older than the retention are folded
-//! into one line each, so a book does not grow for ever. The sums are kept beside the lines.
+//! Lines are keyed by minute of receipt, state and code. Minutes older than the retention, and the
+//! oldest beyond [`MOST_LINES`], are folded into one line for each state and code: a book stands in
+//! every checkpoint, and a checkpoint must stay small. The sums are kept beside the lines.
 //!
 //! ```text
 //! book := resent:varint count:varint line*
@@ -19,7 +20,9 @@ use millrace_model::record::{
 };
 
 const RECEIVED: u8 = 255;
-/// The minute of everything that is older than the retention.
+/// At most about this many lines are kept apart: three days with a line for each state and minute.
+const MOST_LINES: usize = 10_000;
+/// The minute of everything that was folded.
 const BEFORE: i64 = i64::MIN;
 
 /// The ledger of one integration.
@@ -73,13 +76,15 @@ impl Book {
         }
     }
 
-    /// Folds what was received before a minute.
+    /// Folds what was received before a minute, and what is too much.
     pub(super) fn fold(&mut self, before: i64) {
+        let mut surplus = self.lines.len().saturating_sub(MOST_LINES);
         while let Some(entry) = self.lines.range((BEFORE + 1, 0, String::new())..).next() {
             let (minute, state, code) = entry.0.clone();
-            if minute >= before {
+            if minute >= before && surplus == 0 {
                 return;
             }
+            surplus = surplus.saturating_sub(1);
             let tally = self.lines.remove(&(minute, state, code.clone())).unwrap_or_default();
             self.lines.entry((BEFORE, state, code)).or_default().add(tally);
         }
@@ -122,6 +127,24 @@ impl Book {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_book_is_small_whatever_the_retention() {
+        let mut book = Book::default();
+        let one = Tally { events: 1, rows: 1, bytes: 200 };
+        for minute in 0..200_000 {
+            book.receive(minute, one);
+            book.end(minute, Disposition::Delivered, "", one);
+        }
+        book.fold(i64::MIN);
+        assert!(book.lines.len() <= MOST_LINES + 2, "{} lines", book.lines.len());
+        assert!(book.lines.contains_key(&(199_999, RECEIVED, String::new())));
+        let mut out = Vec::new();
+        book.encode(&mut out);
+        assert!(out.len() < 300_000, "{} octets", out.len());
+        let back = Book::decode(&mut Bytes::from(out)).unwrap();
+        assert_eq!(back.sums(), book.sums());
+    }
 
     #[test]
     fn a_book_reads_back_and_folding_keeps_the_sums() {

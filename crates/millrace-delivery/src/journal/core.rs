@@ -23,7 +23,6 @@ use millrace_model::record::{decode_batch, encode_batch};
 use millrace_model::time::Clock;
 
 use super::book::Book;
-use super::checkpoint;
 use super::dedupe::{Dedupe, First};
 use super::index::{BatchNote, Notes, PipelineNumber, Pipelines, SegmentIndex};
 use super::options::JournalOptions;
@@ -120,6 +119,9 @@ pub(super) struct JournalCore<L> {
     pub(super) index_base: Seq,
     pub(super) recent: SharedRecent,
     pub(super) last_checkpoint: Seq,
+    /// The lowest position of any integration at that checkpoint: a replay needs the batches from
+    /// here on.
+    pub(super) checkpoint_low: Seq,
     /// The bytes that were committed since.
     pub(super) since_checkpoint: u64,
     pub(super) poisoned: bool,
@@ -145,6 +147,7 @@ impl<L: LogStore> JournalCore<L> {
             index: SegmentIndex::default(),
             recent: SharedRecent::default(),
             last_checkpoint: Seq(0),
+            checkpoint_low: Seq(0),
             since_checkpoint: 0,
             poisoned: false,
             group: Vec::new(),
@@ -285,7 +288,7 @@ impl<L: LogStore> JournalCore<L> {
         self.maintain()
     }
 
-    fn poison(&mut self) -> AdmitError {
+    pub(super) fn poison(&mut self) -> AdmitError {
         self.poisoned = true;
         self.refuse_group();
         AdmitError::Poisoned
@@ -325,7 +328,7 @@ impl<L: LogStore> JournalCore<L> {
     }
 
     /// When the log has begun a new segment, puts the index beside the one before.
-    fn follow_roll(&mut self) {
+    pub(super) fn follow_roll(&mut self) {
         let base = self.log.newest_base();
         if base == self.index_base {
             return;
@@ -362,71 +365,8 @@ impl<L: LogStore> JournalCore<L> {
         for track in &mut self.tracks {
             track.advance(&self.notes, end);
         }
-        let low = self.tracks.iter().map(|track| track.low).min().unwrap_or(end);
+        let low = self.low().unwrap_or(end);
         self.notes.forget_before(low);
-    }
-
-    /// Writes a checkpoint and drops old segments when it is time.
-    fn maintain(&mut self) -> Result<(), LogError> {
-        let rolled = self.last_checkpoint < self.index_base;
-        if rolled || self.since_checkpoint >= self.options.checkpoint_bytes {
-            match self.write_checkpoint() {
-                Ok(()) => {}
-                // It is tried again after the next commit.
-                Err(LogError::DiskFull) => return Ok(()),
-                Err(error) => return Err(error),
-            }
-        }
-        if rolled {
-            self.drop_old();
-        }
-        Ok(())
-    }
-
-    /// Writes down where everything stands. Only between groups.
-    pub(super) fn write_checkpoint(&mut self) -> Result<(), LogError> {
-        let before = millrace_model::time::UnixMillis(
-            self.clock.now().0.saturating_sub(millis(self.retention())),
-        );
-        let books = self.tracks.iter_mut().map(|track| &mut track.book);
-        for book in books.chain(self.unrouted.values_mut()) {
-            book.fold(before.minute());
-        }
-        let (tracks, pipelines, unrouted) = (&self.tracks, &self.pipelines, &self.unrouted);
-        let appended = self.log.append_with(KIND_CHECKPOINT, &mut |out| {
-            checkpoint::encode(tracks, unrouted.iter(), pipelines, out);
-        });
-        let seq = appended?;
-        self.log.commit()?;
-        self.follow_roll();
-        self.last_checkpoint = seq;
-        self.since_checkpoint = 0;
-        Ok(())
-    }
-
-    /// How long records are kept.
-    fn retention(&self) -> Duration {
-        self.options.retention.max(self.options.dedupe_window)
-    }
-
-    /// Drops the segments that are older than the retention, closed for all integrations and not
-    /// needed by the last checkpoint. One that cannot be removed stays until the next try.
-    pub(super) fn drop_old(&mut self) {
-        let low = self.tracks.iter().map(|track| track.low).min().unwrap_or(self.log.next());
-        let needed = low.min(self.last_checkpoint);
-        let now = self.clock.now();
-        let segments = self.log.stats().segments;
-        let after = segments.iter().skip(1);
-        let old = after
-            .take_while(|next| {
-                next.base <= needed && now.since(next.created_at) >= self.retention()
-            })
-            .last();
-        if let Some(keep) = old
-            && let Err(error) = self.log.drop_before(keep.base)
-        {
-            tracing::warn!(%error, "an old segment of the log cannot be removed");
-        }
     }
 
     /// Batches with open events of an integration from a record on, and where to go on; the list is
@@ -475,8 +415,4 @@ impl<L: LogStore> JournalCore<L> {
     pub(super) fn ledger(&self, track: &Track) -> LedgerSums {
         LedgerSums { pending: track.open, ..track.book.sums().clone() }
     }
-}
-
-fn millis(span: Duration) -> i64 {
-    i64::try_from(span.as_millis()).unwrap_or(i64::MAX)
 }

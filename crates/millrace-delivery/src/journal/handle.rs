@@ -61,6 +61,8 @@ impl Journal {
         let log_options = LogOptions {
             segment_bytes: options.segment_bytes,
             cache_bytes: options.cache_bytes,
+            // Only whole segments are dropped: one must not hold much more than its share of time.
+            segment_age: LogOptions::default().segment_age.min(options.kept_for()),
             ..LogOptions::default()
         };
         let (log, recovery) = SegmentLog::open(disk, log_options, Arc::clone(&clock))?;

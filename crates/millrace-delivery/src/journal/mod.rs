@@ -9,6 +9,7 @@
 //! | `handle`, `reader` | [`Journal`], [`Reader`]: what others call |
 //! | `writer` | the thread: groups, answers, what is seen from outside |
 //! | `core`, `apply` | the state and how a commit changes it |
+//! | `upkeep` | when checkpoints are written and old segments dropped |
 //! | `replay` | the way back to the state after a stop or a crash |
 //! | `verify` | the ledger counted a second time from the log |
 //! | `dedupe`, `positions`, `book`, `recent` | message ids, what is open, the sums, the last bad ones |
@@ -48,6 +49,7 @@ mod replay;
 #[cfg(test)]
 mod simulation;
 mod types;
+mod upkeep;
 mod verify;
 mod writer;
 

@@ -33,6 +33,13 @@ pub struct JournalOptions {
     pub forget: Vec<IntegrationId>,
 }
 
+impl JournalOptions {
+    /// How long records are kept at least.
+    pub(super) fn kept_for(&self) -> Duration {
+        self.retention.max(self.dedupe_window)
+    }
+}
+
 impl Default for JournalOptions {
     fn default() -> JournalOptions {
         JournalOptions {

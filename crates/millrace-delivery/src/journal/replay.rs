@@ -106,6 +106,7 @@ impl<L: LogStore> JournalCore<L> {
                 self.tracks = restored.tracks;
                 self.unrouted = restored.unrouted.into_iter().collect();
                 self.last_checkpoint = seq;
+                self.checkpoint_low = self.low().unwrap_or(seq);
                 return Ok(Some(seq));
             }
             end = base;
@@ -116,7 +117,7 @@ impl<L: LogStore> JournalCore<L> {
     /// Takes up the batches and message ids of all segments that are still needed.
     fn load_indexes(&mut self) -> Result<(), ReadError> {
         let segments = self.log.stats().segments;
-        let low = self.tracks.iter().map(|track| track.low).min().unwrap_or(self.last_checkpoint);
+        let low = self.low().unwrap_or(self.last_checkpoint);
         let now = self.clock.now();
         let mut rest = segments.iter().peekable();
         while let Some(segment) = rest.next() {

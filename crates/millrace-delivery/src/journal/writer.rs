@@ -150,10 +150,6 @@ impl<L: LogStore> Writer<L> {
                 Err(RecvTimeoutError::Disconnected) => left = true,
             }
             let now = self.core.clock.elapsed();
-            if now.saturating_sub(tidied) >= TIDY_WAIT && !self.core.poisoned {
-                tidied = now;
-                self.core.drop_old();
-            }
             if self.core.has_progress() {
                 let since = *progress_since.get_or_insert(now);
                 waiting.urgent |= now.saturating_sub(since) >= PROGRESS_WAIT;
@@ -163,6 +159,10 @@ impl<L: LogStore> Writer<L> {
             if waiting.urgent || ends {
                 self.commit(waiting);
                 progress_since = None;
+            }
+            if now.saturating_sub(tidied) >= TIDY_WAIT && !ends {
+                tidied = now;
+                self.core.tidy();
             }
             self.look_for_room();
             if ends {

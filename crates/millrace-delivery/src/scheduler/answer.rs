@@ -77,7 +77,7 @@ impl Scheduler {
         }
         self.totals.retried_requests += 1;
         let company = flight.rows.len().div_ceil(2).max(1);
-        for number in &flight.rows {
+        for number in flight.rows.iter().rev() {
             if let Some(row) = self.rows.get_mut(*number) {
                 row.company = company;
             }
@@ -87,7 +87,7 @@ impl Scheduler {
 
     fn all_back(&mut self, now: Duration, flight: &Flight, perhaps_taken: bool) {
         self.totals.retried_requests += 1;
-        for row in &flight.rows {
+        for row in flight.rows.iter().rev() {
             self.back_or_aside(now, *row, perhaps_taken);
         }
     }
@@ -101,7 +101,7 @@ impl Scheduler {
     ) {
         self.totals.retried_requests += 1;
         let active = self.active(now);
-        for number in &flight.rows {
+        for number in flight.rows.iter().rev() {
             let first = self.rows.get(*number).and_then(|row| row.first_sent).unwrap_or(active);
             if active.saturating_sub(first) < self.limits.horizon {
                 self.back_or_aside(now, *number, perhaps_taken);

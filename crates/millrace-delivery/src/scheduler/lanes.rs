@@ -3,9 +3,8 @@
 //! A lane is the ordered stream of one identity's rows. Two rules hold per lane:
 //!
 //! - **At one endpoint** a row leaves only when every earlier row of the lane there has its final
-//!   answer or stands earlier in the same request. Rows are looked at in their order, so it is
-//!   enough to know whether rows of the lane are in flight there, and whether the walk that forms
-//!   the request has already left one behind.
+//!   answer or stands earlier in the same request: when none of the lane is in flight there, and it
+//!   is the first of the lane's line (see `line`) once what the same request takes has left.
 //! - **Across endpoints** only rows that join identities count: later rows wait for them, they wait
 //!   for all earlier rows. Each lane counts, for every endpoint, the rows and the joining rows that
 //!   have arrived and that are done. A row that finds some of them open when it arrives notes the
@@ -21,6 +20,7 @@ use millrace_model::row::{Endpoint, LaneKey, Lanes, RowRole};
 use smallvec::SmallVec;
 
 use super::limits::PerEndpoint;
+use super::line::{Line, NOBODY};
 use super::slab::Slab;
 
 /// The lanes of a row, by their number here.
@@ -56,8 +56,11 @@ struct Lane {
     key: u64,
     open: u32,
     in_flight: PerEndpoint<u32>,
-    /// The walk that left a row of this lane behind.
-    left_behind: PerEndpoint<u64>,
+    /// Its rows that wait.
+    line: PerEndpoint<Line>,
+    /// The last choice that took rows of this lane, and who would be first after it.
+    walk: u64,
+    walk_first: u32,
     arrived: PerEndpoint<Count>,
     done: PerEndpoint<Count>,
 }
@@ -87,6 +90,9 @@ impl LaneTable {
         let mut waits = Vec::new();
         for key in lanes.iter() {
             let number = self.lane_of(key);
+            if refs.contains(&number) {
+                continue;
+            }
             let Some(lane) = self.lanes.get_mut(number) else { continue };
             refs.push(number);
             lane.open += 1;
@@ -113,16 +119,73 @@ impl LaneTable {
             .or_insert_with(|| lanes.insert(Lane { key: key.0, ..Lane::default() }))
     }
 
-    /// Begins to look at the open rows of an endpoint, in their order.
+    /// Puts a row at the end of a line; who was last before.
+    pub(super) fn push_last(&mut self, endpoint: Endpoint, lane: u32, row: u32) -> u32 {
+        let Some(lane) = self.lanes.get_mut(lane) else { return NOBODY };
+        let line = lane.line.of_mut(endpoint);
+        if line.first == NOBODY {
+            line.first = row;
+        }
+        std::mem::replace(&mut line.last, row)
+    }
+
+    /// Puts a row at the front of a line; who was first before.
+    pub(super) fn push_first(&mut self, endpoint: Endpoint, lane: u32, row: u32) -> u32 {
+        let Some(lane) = self.lanes.get_mut(lane) else { return NOBODY };
+        let line = lane.line.of_mut(endpoint);
+        if line.last == NOBODY {
+            line.last = row;
+        }
+        std::mem::replace(&mut line.first, row)
+    }
+
+    /// Takes the first row out of a line; `next` stands behind it.
+    pub(super) fn pop_first(&mut self, endpoint: Endpoint, lane: u32, next: u32) {
+        let Some(lane) = self.lanes.get_mut(lane) else { return };
+        let line = lane.line.of_mut(endpoint);
+        line.first = next;
+        if next == NOBODY {
+            line.last = NOBODY;
+        }
+    }
+
+    /// The first row of a line.
+    pub(super) fn first(&self, endpoint: Endpoint, lane: u32) -> u32 {
+        self.lanes.get(lane).map_or(NOBODY, |lane| lane.line.of(endpoint).first)
+    }
+
+    /// True when a row is the first of all its lines, and nothing of its lanes is in flight.
+    pub(super) fn is_first(&self, endpoint: Endpoint, row: u32, refs: &[u32]) -> bool {
+        refs.iter()
+            .filter_map(|number| self.lanes.get(*number))
+            .all(|lane| *lane.in_flight.of(endpoint) == 0 && lane.line.of(endpoint).first == row)
+    }
+
+    /// Begins to choose rows of an endpoint.
     pub(super) fn begin_walk(&mut self) {
         self.walk += 1;
     }
 
-    /// True when a row may join the request that this walk forms.
-    pub(super) fn may_leave(&self, endpoint: Endpoint, refs: &LaneRefs, waits: &[Wait]) -> bool {
+    /// The first row of a lane is chosen; `next` stands behind it.
+    pub(super) fn walk_on(&mut self, lane: u32, next: u32) {
+        if let Some(lane) = self.lanes.get_mut(lane) {
+            lane.walk = self.walk;
+            lane.walk_first = next;
+        }
+    }
+
+    /// The same as [`LaneTable::is_first`] once what was chosen has left, in the same request.
+    pub(super) fn is_first_in_walk(&self, endpoint: Endpoint, row: u32, refs: &[u32]) -> bool {
         refs.iter().filter_map(|number| self.lanes.get(*number)).all(|lane| {
-            *lane.in_flight.of(endpoint) == 0 && *lane.left_behind.of(endpoint) != self.walk
-        }) && waits.iter().all(|wait| self.is_over(wait))
+            let stands = lane.line.of(endpoint).first;
+            let first = if lane.walk == self.walk { lane.walk_first } else { stands };
+            *lane.in_flight.of(endpoint) == 0 && first == row
+        })
+    }
+
+    /// True when nothing at other endpoints has to be waited for any more.
+    pub(super) fn are_over(&self, waits: &[Wait]) -> bool {
+        waits.iter().all(|wait| self.is_over(wait))
     }
 
     fn is_over(&self, wait: &Wait) -> bool {
@@ -134,18 +197,8 @@ impl LaneTable {
         })
     }
 
-    /// The walk leaves a row behind: no later row of its lanes may leave in this walk.
-    pub(super) fn leave_behind(&mut self, endpoint: Endpoint, refs: &LaneRefs) {
-        let walk = self.walk;
-        for number in refs {
-            if let Some(lane) = self.lanes.get_mut(*number) {
-                *lane.left_behind.of_mut(endpoint) = walk;
-            }
-        }
-    }
-
     /// A row has left in a request.
-    pub(super) fn depart(&mut self, endpoint: Endpoint, refs: &LaneRefs) {
+    pub(super) fn depart(&mut self, endpoint: Endpoint, refs: &[u32]) {
         for number in refs {
             if let Some(lane) = self.lanes.get_mut(*number) {
                 *lane.in_flight.of_mut(endpoint) += 1;
@@ -154,7 +207,7 @@ impl LaneTable {
     }
 
     /// A row has come back without a final answer.
-    pub(super) fn come_back(&mut self, endpoint: Endpoint, refs: &LaneRefs) {
+    pub(super) fn come_back(&mut self, endpoint: Endpoint, refs: &[u32]) {
         for number in refs {
             if let Some(lane) = self.lanes.get_mut(*number) {
                 let in_flight = lane.in_flight.of_mut(endpoint);
@@ -164,7 +217,7 @@ impl LaneTable {
     }
 
     /// A row that is not in flight has its final answer.
-    pub(super) fn finish(&mut self, endpoint: Endpoint, role: RowRole, refs: &LaneRefs) {
+    pub(super) fn finish(&mut self, endpoint: Endpoint, role: RowRole, refs: &[u32]) {
         for number in refs {
             let Some(lane) = self.lanes.get_mut(*number) else { continue };
             lane.done.of_mut(endpoint).add(role);

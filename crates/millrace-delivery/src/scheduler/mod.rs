@@ -16,7 +16,7 @@
 //! | --- | --- |
 //! | `limits` | the bounds |
 //! | `lanes` | who has to wait for whom |
-//! | `queue` | the open rows of one endpoint, in their order |
+//! | `line` | the rows that wait, and the choice among them |
 //! | `pace` | linger, back-off and concurrency of one endpoint |
 //! | `events` | the open events and their ends |
 
@@ -24,11 +24,11 @@ mod answer;
 mod events;
 mod lanes;
 mod limits;
+mod line;
 mod pace;
-mod queue;
 mod slab;
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -42,8 +42,8 @@ use millrace_model::row::{Endpoint, Row as MappedRow, RowRole};
 use crate::journal::Closed;
 use events::{End, Events};
 use lanes::{LaneRefs, LaneTable, Wait};
+use line::{Choice, NOBODY};
 use pace::Pace;
-use queue::Queue;
 use slab::Slab;
 
 pub use limits::{Limits, OnUnclear, PerEndpoint};
@@ -99,7 +99,6 @@ pub struct Totals {
 enum RowState {
     Waiting,
     InFlight,
-    Ended,
 }
 
 #[derive(Debug)]
@@ -110,7 +109,11 @@ struct Row {
     repeatable: bool,
     perhaps_taken: bool,
     state: RowState,
+    /// Its place in the order of all rows.
+    arrival: u64,
     lanes: LaneRefs,
+    /// Who stands behind it in the line of each of its lanes, while it waits.
+    next: LaneRefs,
     waits: Vec<Wait>,
     insert_id: Option<InsertId>,
     body: Bytes,
@@ -118,6 +121,17 @@ struct Row {
     company: usize,
     /// When it was first sent, in time without pauses.
     first_sent: Option<Duration>,
+}
+
+impl Row {
+    /// Says who stands behind it in the line of one of its lanes.
+    fn set_next(&mut self, lane: u32, next: u32) {
+        for (own, place) in self.lanes.iter().zip(&mut self.next) {
+            if *own == lane {
+                *place = next;
+            }
+        }
+    }
 }
 
 #[derive(Debug)]
@@ -135,7 +149,9 @@ pub struct Scheduler {
     rows: Slab<Row>,
     events: Events,
     lanes: LaneTable,
-    queues: PerEndpoint<Queue>,
+    /// Rows that nothing keeps but their waits, by their place in the order.
+    ready: PerEndpoint<BTreeSet<(u64, u32)>>,
+    arrivals: u64,
     paces: PerEndpoint<Pace>,
     flights: HashMap<RequestId, Flight, foldhash::fast::RandomState>,
     next_request: u64,
@@ -157,7 +173,8 @@ impl Scheduler {
             rows: Slab::new(),
             events: Events::new(),
             lanes: LaneTable::new(),
-            queues: PerEndpoint::default(),
+            ready: PerEndpoint::default(),
+            arrivals: 0,
             paces: PerEndpoint { import: pace(), engage: pace(), groups: pace() },
             flights: HashMap::default(),
             next_request: 0,
@@ -204,6 +221,7 @@ impl Scheduler {
         self.open_rows += 1;
         self.open_bytes += body.len();
         self.paces.of_mut(endpoint).arrived(now, body.len(), &self.limits);
+        self.arrivals += 1;
         let row = self.rows.insert(Row {
             event: number,
             endpoint,
@@ -211,6 +229,8 @@ impl Scheduler {
             repeatable: row.repeatable,
             perhaps_taken: event.perhaps_sent,
             state: RowState::Waiting,
+            arrival: self.arrivals,
+            next: LaneRefs::from_elem(NOBODY, lanes.len()),
             lanes,
             waits,
             insert_id: row.insert_id,
@@ -218,7 +238,7 @@ impl Scheduler {
             company: usize::MAX,
             first_sent: None,
         });
-        self.queues.of_mut(endpoint).push(row);
+        self.stand_last(row);
     }
 
     /// The next request that may leave now, if there is one.
@@ -243,54 +263,14 @@ impl Scheduler {
     }
 
     fn form(&mut self, now: Duration, endpoint: Endpoint, urgent: bool) -> Option<Outgoing> {
-        let walk = self.choose(endpoint);
+        let choice = self.choose(endpoint);
         let pace = self.paces.of_mut(endpoint);
-        let found = !walk.chosen.is_empty();
-        if !found || !(walk.full || urgent || pace.is_due(now)) {
+        let found = !choice.chosen.is_empty();
+        if !found || !(choice.full || urgent || pace.is_due(now)) {
             pace.looked(found);
             return None;
         }
-        Some(self.dispatch(now, endpoint, walk))
-    }
-
-    /// Walks over the rows that wait, in their order, and chooses those that make a request.
-    fn choose(&mut self, endpoint: Endpoint) -> Walk {
-        let request_rows = *self.limits.request_rows.of(endpoint);
-        let request_bytes = self.paces.of(endpoint).request_bytes;
-        let overhead = self.row_overhead(endpoint);
-        let mut walk = Walk { bytes: 2, ..Walk::default() };
-        let mut shape = None;
-        self.lanes.begin_walk();
-        let queue = self.queues.of(endpoint);
-        for at in queue.first_waiting()..queue.len() {
-            let Some(number) = queue.get(at) else { break };
-            let Some(row) = self.rows.get(number) else { continue };
-            if row.state != RowState::Waiting {
-                continue;
-            }
-            let company = row.company.min(request_rows);
-            let (most, repeatable) = *shape.get_or_insert((company, row.repeatable));
-            let cost = row.body.len() + overhead;
-            walk.full = walk.chosen.len() >= most
-                || (!walk.chosen.is_empty() && walk.bytes + cost > request_bytes);
-            if walk.full {
-                break;
-            }
-            let fits = company == most && row.repeatable == repeatable;
-            if fits && self.lanes.may_leave(endpoint, &row.lanes, &row.waits) {
-                walk.chosen.push(number);
-                walk.bytes += cost;
-                continue;
-            }
-            if walk.chosen.is_empty() {
-                shape = None;
-            }
-            walk.misfits |= !fits;
-            walk.left_behind += 1;
-            self.lanes.leave_behind(endpoint, &row.lanes);
-        }
-        walk.full |= shape.is_some_and(|(most, _)| walk.chosen.len() >= most);
-        walk
+        Some(self.dispatch(now, endpoint, choice))
     }
 
     /// What a row's body costs beyond its own bytes.
@@ -301,11 +281,11 @@ impl Scheduler {
         }
     }
 
-    fn dispatch(&mut self, now: Duration, endpoint: Endpoint, walk: Walk) -> Outgoing {
+    fn dispatch(&mut self, now: Duration, endpoint: Endpoint, choice: Choice) -> Outgoing {
         let id = RequestId(self.next_request);
         self.next_request += 1;
         let sent_at = self.active(now);
-        let count = walk.chosen.len();
+        let count = choice.chosen.len();
         let mut outgoing = Outgoing {
             id,
             endpoint,
@@ -314,11 +294,11 @@ impl Scheduler {
             insert_ids: Vec::with_capacity(count),
             events: Vec::with_capacity(count),
         };
-        for number in &walk.chosen {
+        for number in &choice.chosen {
+            self.step_out(*number);
             let Some(row) = self.rows.get_mut(*number) else { continue };
             row.state = RowState::InFlight;
             row.first_sent.get_or_insert(sent_at);
-            self.lanes.depart(endpoint, &row.lanes);
             if row.perhaps_taken {
                 self.events.mark_resent(row.event);
             }
@@ -331,17 +311,20 @@ impl Scheduler {
                 outgoing.events.push(position);
             }
         }
-        let rows = &self.rows;
-        self.queues
-            .of_mut(endpoint)
-            .settle(|number| rows.get(number).is_some_and(|row| row.state == RowState::Waiting));
+        let followed = self.is_followed(endpoint, &choice.chosen);
+        let unseen = self.ready.of(endpoint).len() > choice.left_behind;
         let pace = self.paces.of_mut(endpoint);
-        pace.formed(now, count, walk.left_behind, &self.limits);
-        if walk.misfits {
+        let left_behind = match unseen {
+            true => choice.left_behind + usize::from(followed),
+            // All others wait for answers.
+            false => pace.pending_rows,
+        };
+        pace.formed(now, count, left_behind, &self.limits);
+        if choice.misfits {
             pace.look_by(now);
         }
         self.totals.requests += 1;
-        self.flights.insert(id, Flight { endpoint, rows: walk.chosen, bytes: walk.bytes });
+        self.flights.insert(id, Flight { endpoint, rows: choice.chosen, bytes: choice.bytes });
         outgoing
     }
 
@@ -430,15 +413,10 @@ impl Scheduler {
 
     /// Ends a row that is in flight.
     fn end(&mut self, number: u32, end: End) {
-        let Some(row) = self.rows.get_mut(number) else { return };
-        if row.state != RowState::InFlight {
-            return;
-        }
-        row.state = RowState::Ended;
-        let body = std::mem::take(&mut row.body);
-        let lanes = std::mem::take(&mut row.lanes);
-        let (endpoint, role, event) = (row.endpoint, row.role, row.event);
-        self.lanes.come_back(endpoint, &lanes);
+        let in_flight = self.rows.get(number).is_some_and(|row| row.state == RowState::InFlight);
+        let Some(row) = in_flight.then(|| self.rows.remove(number)).flatten() else { return };
+        let Row { endpoint, role, event, body, lanes, .. } = row;
+        self.land_in_lanes(endpoint, &lanes);
         self.lanes.finish(endpoint, role, &lanes);
         self.open_rows = self.open_rows.saturating_sub(1);
         self.open_bytes = self.open_bytes.saturating_sub(body.len());
@@ -452,17 +430,9 @@ impl Scheduler {
             | Disposition::Erased => self.totals.failed_rows += 1,
         }
         self.events.end_row(event, end);
-        let rows = &mut self.rows;
-        self.queues.of_mut(endpoint).one_ended(|number| {
-            let ended = rows.get(number).is_none_or(|row| row.state == RowState::Ended);
-            if ended {
-                rows.remove(number);
-            }
-            !ended
-        });
     }
 
-    /// Takes a row back that is in flight: it keeps its place.
+    /// Takes a row back that is in flight: it keeps its place. Those of one request in reverse order.
     fn take_back(&mut self, now: Duration, number: u32, perhaps_taken: bool) {
         let Some(row) = self.rows.get_mut(number) else { return };
         if row.state != RowState::InFlight {
@@ -470,23 +440,11 @@ impl Scheduler {
         }
         row.state = RowState::Waiting;
         row.perhaps_taken |= perhaps_taken;
-        self.paces.of_mut(row.endpoint).came_back(now);
-        self.lanes.come_back(row.endpoint, &row.lanes);
-        self.queues.of_mut(row.endpoint).one_came_back();
+        let (endpoint, lanes) = (row.endpoint, row.lanes.clone());
+        self.paces.of_mut(endpoint).came_back(now);
+        self.stand_first(number);
+        self.land_in_lanes(endpoint, &lanes);
     }
-}
-
-/// What a walk over the rows of an endpoint has chosen.
-#[derive(Debug, Default)]
-struct Walk {
-    chosen: Vec<u32>,
-    bytes: usize,
-    /// No more fit.
-    full: bool,
-    /// How many of those it looked at may not leave yet.
-    left_behind: usize,
-    /// Some of them may have been left only because they do not fit those that were chosen.
-    misfits: bool,
 }
 
 #[cfg(test)]

@@ -13,8 +13,7 @@ const LEAST_REQUEST_BYTES: usize = 256 * 1024;
 
 /// When an endpoint may send next.
 ///
-/// Looking for a request means a walk over all rows that wait, so it is done only when it can find
-/// something new: when as many rows have come as fill a request, when rows have waited long enough
+/// Rows are chosen only when that can find something new: when as many rows have come as fill a request, when rows have waited long enough
 /// for company, or after an answer, which may have freed some.
 #[derive(Debug)]
 pub(super) struct Pace {
@@ -24,14 +23,15 @@ pub(super) struct Pace {
     requests: usize,
     /// Bytes that a request may have; shrinks when Mixpanel finds one too large.
     pub(super) request_bytes: usize,
-    /// Rows that wait and that no walk has looked at yet.
+    /// Rows that wait and that no choice has looked at yet; those that are known to have to wait
+    /// for answers may count.
     fresh_rows: usize,
     /// About their bytes; more at most.
     fresh_bytes: usize,
     /// When to look without further cause: rows have then waited long enough. None when no row
     /// waits for anything but answers.
     due: Option<Duration>,
-    /// True when something has happened since the last walk.
+    /// True when something has happened since the last choice.
     changed: bool,
     blocked_until: Duration,
     failures: u32,
@@ -99,7 +99,7 @@ impl Pace {
         self.pending_rows > 0 && self.requests < most
     }
 
-    /// A walk has looked at all rows that wait. When none may leave, only an answer or a new row
+    /// A choice has looked at all rows that could leave. When none may leave, only an answer or a new row
     /// can change that.
     pub(super) const fn looked(&mut self, found: bool) {
         self.fresh_rows = 0;
@@ -126,7 +126,7 @@ impl Pace {
             self.fresh_bytes.checked_div(self.fresh_rows).unwrap_or_default() * fresh;
         self.fresh_rows = fresh;
         self.changed = fresh > 0;
-        // Those that this walk did not come to may have waited as long as those that have left.
+        // Those that this choice did not come to may have waited as long as those that have left.
         let next = if self.is_due(now) { now } else { now + limits.linger };
         self.due = (fresh > 0).then_some(next);
     }

@@ -138,7 +138,7 @@ async fn a_request_is_stored_though_its_client_has_gone() {
 async fn a_client_that_sends_too_much_still_reads_why() {
     let collector = TestCollector::new();
     let running = start(&collector, ServeOptions::default()).await;
-    let text = post_text(&" ".repeat(12 << 20));
+    let text = post_text(&" ".repeat(50 << 20));
     let wrong_key = text.replace("authorization: Basic ", "authorization: Basic eDo6");
     for (text, status) in [(text, "413"), (wrong_key, "401")] {
         let mut client = TcpStream::connect(running.address).await.unwrap();

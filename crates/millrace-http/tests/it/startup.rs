@@ -63,6 +63,7 @@ async fn an_unknown_key_gets_no_settings() {
         ("/v1/projects/wrong/settings", Code::UnknownWriteKey),
         ("/sourceConfig/?writeKey=wrong", Code::UnknownWriteKey),
         ("/sourceConfig/", Code::MissingWriteKey),
+        ("/v1/projects/%ff/settings", Code::UnknownWriteKey),
     ];
     for (path, code) in table {
         let request = Request::builder().uri(path).header("origin", "https://shop.example");

@@ -15,6 +15,7 @@ use millrace_model::time::UnixMillis;
 use super::envelope::{Envelope, Shared};
 use super::rebuild::rebuild;
 use super::scan::RawItem;
+use super::time::numeric_time;
 use super::{Call, event_time};
 use crate::json::{Span, text};
 use crate::limits::Limits;
@@ -249,7 +250,10 @@ fn too_large(bytes: usize, limits: &Limits) -> Refusal {
     Refusal::new(Code::EventTooLarge, reason)
 }
 
-/// The time at a place of the body, if it is text that can be read as one.
+/// The time at a place of the body, if it is text or a number that can be read as one.
 fn time_at(body: &[u8], span: Span) -> Option<UnixMillis> {
-    UnixMillis::parse(&text(span.of(body))?)
+    match span.of(body) {
+        number @ [b'-' | b'0'..=b'9', ..] => numeric_time(number),
+        raw => UnixMillis::parse(&text(raw)?),
+    }
 }

@@ -8,12 +8,37 @@ pub const SKEW_LIMIT_MILLIS: i64 = 5 * 60_000;
 
 const MINUTE_MILLIS: i64 = 60_000;
 
+/// An event that happened more than a day after it was sent was not sent then.
+const ODD_SENT_MILLIS: i64 = 24 * 60 * MINUTE_MILLIS;
+
+/// 1971-01-01, the first moment that Mixpanel takes (`reference/mixpanel-api.md` 2.3).
+const FIRST_MILLIS: i64 = 31_536_000_000;
+
+/// Numbers below are seconds, others milliseconds (`reference/mixpanel-api.md` 2.1).
+const FIRST_NUMBER_MILLIS: f64 = 1e11;
+
+/// The time that a JSON number stands for: SDKs send text, but people who write the calls
+/// themselves send what their language calls the time.
+pub(super) fn numeric_time(number: &[u8]) -> Option<UnixMillis> {
+    let number: f64 = std::str::from_utf8(number).ok()?.parse().ok()?;
+    let millis = if number.abs() < FIRST_NUMBER_MILLIS { number * 1000.0 } else { number };
+    // A number before Mixpanel's calendar is no time but a count, or nothing at all. From 9e15 on
+    // floats leave out whole numbers.
+    #[expect(clippy::cast_possible_truncation, reason = "the range is checked beside it")]
+    let whole = || UnixMillis(millis.round() as i64);
+    (31_536_000_000.0..9e15).contains(&millis).then(whole)
+}
+
 /// The time of an event from its own time, the time at which its client says it was sent, and the
 /// time of receipt.
 ///
 /// A clock that is off by more than five minutes is corrected by the skew rounded to minutes, so
 /// that a resend, which takes another few milliseconds, gives the same time again. Without an own
 /// time the event happened at receipt.
+///
+/// A `sentAt` that makes no sense beside the event's own time corrects nothing: it lies more than a
+/// day before it (the zero time of some language), or the correction would lead out of Mixpanel's
+/// calendar.
 #[must_use]
 pub fn event_time(
     own: Option<UnixMillis>,
@@ -23,12 +48,16 @@ pub fn event_time(
     let Some(own) = own else {
         return (received_at, TimeSource::Receipt);
     };
+    let sent_at = sent_at.filter(|sent_at| own.0.saturating_sub(sent_at.0) <= ODD_SENT_MILLIS);
     let skew = sent_at.map_or(0, |sent_at| received_at.0.saturating_sub(sent_at.0));
     if skew.saturating_abs() <= SKEW_LIMIT_MILLIS {
         return (own, TimeSource::Client);
     }
     let minutes = skew.saturating_add(MINUTE_MILLIS / 2).div_euclid(MINUTE_MILLIS);
     let corrected = own.0.saturating_add(minutes.saturating_mul(MINUTE_MILLIS));
+    if corrected < FIRST_MILLIS && own.0 >= FIRST_MILLIS {
+        return (own, TimeSource::Client);
+    }
     (UnixMillis(corrected), TimeSource::Corrected)
 }
 
@@ -63,6 +92,35 @@ mod tests {
                 (before(wanted), source),
                 "{own:?} {sent:?}"
             );
+        }
+    }
+
+    #[test]
+    fn a_sent_time_that_makes_no_sense_corrects_nothing() {
+        let own = UnixMillis::parse("2025-11-20T10:11:12.345Z");
+        for sent in ["0001-01-01T00:00:00Z", "1970-01-01T00:00:00Z", "9999-12-31T23:59:59.999Z"] {
+            let (time, source) = event_time(own, UnixMillis::parse(sent), RECEIVED);
+            assert_eq!((Some(time), source), (own, TimeSource::Client), "{sent}");
+        }
+        // A clock without a battery has both wrong, in the same way.
+        let (own, sent) = (UnixMillis(5_000), UnixMillis(65_000));
+        let wanted = UnixMillis((RECEIVED.0 - 65_000 + 30_000).div_euclid(60_000) * 60_000 + 5_000);
+        assert_eq!(event_time(Some(own), Some(sent), RECEIVED), (wanted, TimeSource::Corrected));
+    }
+
+    #[test]
+    fn numbers_are_seconds_or_milliseconds() {
+        for (number, wanted) in [
+            ("1763633472345", Some(1_763_633_472_345)),
+            ("1763633472", Some(1_763_633_472_000)),
+            ("1763633472.345", Some(1_763_633_472_345)),
+            ("1.763633472345e12", Some(1_763_633_472_345)),
+            ("0", None),
+            ("-1", None),
+            ("1e400", None),
+            ("12345678901234567890123", None),
+        ] {
+            assert_eq!(numeric_time(number.as_bytes()).map(|time| time.0), wanted, "{number}");
         }
     }
 

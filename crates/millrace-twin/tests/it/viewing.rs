@@ -158,3 +158,25 @@ fn views_are_closed_to_other_machines() {
     let open = Client::open(options).unwrap();
     assert_eq!(ask(&open, "198.51.100.7:9", "/twin/v1/projects"), 200);
 }
+
+#[test]
+fn what_is_not_there_is_named_in_the_answer() {
+    let client = Client::new();
+    // Gone again: its id is known, and it is nobody.
+    client.post("/engage", &json!({"$token":"T","$distinct_id":"gone","$set":{"$name":"N"}}));
+    client.post("/engage", &json!({"$token":"T","$distinct_id":"gone","$delete":""}));
+    for (path, status, words) in [
+        ("/twin/v1/projects/99/summary", 404, "99"),
+        ("/twin/v1/projects/one/refusals", 404, "one"),
+        ("/twin/v1/projects/1/users/nobody", 404, "nobody"),
+        ("/twin/v1/projects/1/users/gone", 404, "gone"),
+        ("/twin/v1/projects/1/groups/company_id/none", 404, "none"),
+        ("/twin/v1/projects/1/events?limit=many", 400, "limit"),
+        ("/twin/v1/projects/1/users/U?limit=-1", 400, "limit"),
+        ("/twin/v1/projects/1/refusals?limit=", 400, "limit"),
+    ] {
+        let answer = client.get(path);
+        assert_eq!(answer.status, status, "{path}");
+        assert!(answer.json()["error"].as_str().unwrap().contains(words), "{path}");
+    }
+}

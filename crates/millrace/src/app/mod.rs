@@ -15,13 +15,13 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::Context as _;
 use millrace_blueprint::Plan;
 use millrace_delivery::engine::{Engine, EngineHandle, EngineOptions};
-use millrace_delivery::journal::{Journal, JournalOptions, JournalWorker};
+use millrace_delivery::journal::{Journal, JournalError, JournalOptions, JournalWorker};
 use millrace_delivery::mixpanel::http::HttpTimeouts;
 use millrace_delivery::mixpanel::{HttpTransport, MixpanelOptions, Region};
 use millrace_log::RealDisk;
+use millrace_model::code::Code;
 use millrace_model::entropy::{Entropy, SystemEntropy};
 use millrace_model::id::IntegrationId;
 use millrace_model::ledger::LedgerSums;
@@ -148,10 +148,11 @@ fn open_journal(
     clock: &Arc<dyn Clock>,
 ) -> Result<(Journal, JournalWorker), Failure> {
     let folder = config.data_dir.join("log");
-    let failed = |error: anyhow::Error| {
-        Failure::unavailable(error.context(format!("cannot open the log in {}", folder.display())))
+    let failed = |code: Code, error: anyhow::Error| {
+        let text = format!("{code} cannot open the log in {}", folder.display());
+        Failure::unavailable(error.context(text))
     };
-    let disk = RealDisk::open(&folder).map_err(|error| failed(error.into()))?;
+    let disk = RealDisk::open(&folder).map_err(|error| failed(Code::DiskFailed, error.into()))?;
     let options = JournalOptions {
         segment_bytes: config.log.segment,
         retention: config.log.retention,
@@ -164,7 +165,19 @@ fn open_journal(
             .collect(),
         ..JournalOptions::default()
     };
-    Journal::open(disk, options, Arc::clone(clock)).map_err(|error| failed(error.into()))
+    Journal::open(disk, options, Arc::clone(clock)).map_err(|error| match error {
+        // Not the folder is wrong but the configuration.
+        JournalError::StillOpen { ref integration, ref pipeline, pending } => {
+            Failure::usage(anyhow::anyhow!(
+                "{} the log in {} has {pending} open events for integration {integration} of \
+                 pipeline {pipeline}: configure it until they are delivered, or use another data_dir",
+                error.code(),
+                folder.display(),
+            ))
+        }
+        JournalError::Twice(_) => Failure::usage(anyhow::anyhow!("{} {error}", error.code())),
+        error => failed(error.code(), error.into()),
+    })
 }
 
 fn mixpanel_options(
@@ -190,8 +203,7 @@ fn start_twin(
     entropy: &Arc<dyn Entropy>,
 ) -> Result<TwinServer, Failure> {
     let listener = std::net::TcpListener::bind(twin.listen)
-        .with_context(|| format!("cannot listen on {} (the twin)", twin.listen))
-        .map_err(Failure::unavailable)?;
+        .map_err(|error| servers::cannot_listen(twin.listen, "the twin", error))?;
     let options = TwinOptions {
         data_dir: Some(data_dir.join("twin")),
         projects: twin.projects.iter().map(project_options).collect(),
@@ -200,9 +212,10 @@ fn start_twin(
             TwinViews::Everyone => ViewAccess::Everyone,
         },
     };
-    TwinServer::start(options, listener, Arc::clone(clock), Arc::clone(entropy))
-        .context("cannot start the twin")
-        .map_err(Failure::unavailable)
+    TwinServer::start(options, listener, Arc::clone(clock), Arc::clone(entropy)).map_err(|error| {
+        let text = format!("{} cannot start the twin", error.code());
+        Failure::unavailable(anyhow::Error::new(error).context(text))
+    })
 }
 
 fn project_options(project: &TwinProject) -> ProjectOptions {

@@ -3,7 +3,6 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use anyhow::Context as _;
 use millrace_delivery::journal::Journal;
 use millrace_http::server::{self, ServeOptions};
 use millrace_http::{CollectorOptions, Overview, PipelineOptions, collector, management};
@@ -56,10 +55,15 @@ impl Listeners {
 }
 
 async fn bind(address: SocketAddr, what: &str) -> Result<TcpListener, Failure> {
-    TcpListener::bind(address)
-        .await
-        .with_context(|| format!("cannot listen on {address} ({what})"))
-        .map_err(Failure::unavailable)
+    TcpListener::bind(address).await.map_err(|error| cannot_listen(address, what, error))
+}
+
+/// Why an address cannot be taken, and what to do.
+pub(super) fn cannot_listen(address: SocketAddr, what: &str, error: std::io::Error) -> Failure {
+    let text = format!(
+        "cannot listen on {address} ({what}): stop what listens there or choose another address"
+    );
+    Failure::unavailable(anyhow::Error::new(error).context(text))
 }
 
 /// The running servers.

@@ -5,13 +5,14 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::io::{self, BufRead as _};
+use std::io;
 use std::path::Path;
 
 use anyhow::Context as _;
 use bytes::Bytes;
 use millrace_blueprint::{Blueprint, EventView, Mapper, Plan, SettingValues};
 use millrace_delivery::mixpanel::{MixpanelOptions, Region, RequestParts, requests_for};
+use millrace_model::code::Code;
 use millrace_model::entropy::SystemEntropy;
 use millrace_model::event::{Event, Item};
 use millrace_model::id::PipelineId;
@@ -29,6 +30,7 @@ use crate::app::blueprints;
 use crate::cli::MapArguments;
 use crate::config::Place;
 use crate::exit::{Failure, Outcome};
+use crate::lines::{Line, Lines};
 
 /// Stands for the project token when the settings have none.
 const NO_TOKEN: &str = "PROJECT_TOKEN";
@@ -50,14 +52,22 @@ pub(super) fn run(arguments: &MapArguments) -> Result<Outcome, Failure> {
         pipeline: "map".parse().map_err(Failure::internal)?,
         explain: arguments.explain,
     };
-    for line in io::stdin().lock().split(b'\n') {
-        let line = line.map_err(Failure::internal)?;
-        if line.trim_ascii().is_empty() {
-            continue;
-        }
+    let mut lines = Lines::new(io::stdin().lock());
+    while let Some(line) =
+        lines.read_line().context("cannot read standard input").map_err(Failure::unavailable)?
+    {
         let received_at = arguments.now.unwrap_or_else(|| clock.now());
-        let answer = mapping.map_line(&line, received_at);
-        super::print_line(&serde_json::to_string(&answer).map_err(Failure::internal)?)?;
+        let answer = match line {
+            Line::Event(event) => mapping.map_line(&event, received_at),
+            Line::TooLong { number } => refused(
+                Code::EventTooLarge.as_str(),
+                &format!("line {number} is longer than 10 MiB"),
+            ),
+        };
+        let text = serde_json::to_string(&answer).map_err(Failure::internal)?;
+        if !super::print_line(&text)? {
+            break;
+        }
     }
     Ok(Outcome::Fine)
 }

@@ -4,6 +4,7 @@ mod check;
 mod demo;
 mod map;
 mod serve;
+mod stop_request;
 
 use std::io::{self, Write as _};
 
@@ -38,17 +39,21 @@ fn completions(shell: clap_complete::Shell) -> Result<Outcome, Failure> {
     Ok(Outcome::Fine)
 }
 
-/// Writes to standard output. A reader that has gone away (`| head`) is no error.
-fn print(bytes: &[u8]) -> Result<(), Failure> {
+/// Writes to standard output; false when its reader has gone away (`| head`), which is no error.
+fn print(bytes: &[u8]) -> Result<bool, Failure> {
     let mut stdout = io::stdout().lock();
     match stdout.write_all(bytes).and_then(|()| stdout.flush()) {
-        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(Failure::internal(error)),
-        _ => Ok(()),
+        Ok(()) => Ok(true),
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(false),
+        Err(error) => {
+            let error = anyhow::Error::new(error).context("cannot write to standard output");
+            Err(Failure::unavailable(error))
+        }
     }
 }
 
-/// Prints a line to standard output.
-fn print_line(line: &str) -> Result<(), Failure> {
+/// Prints a line to standard output; false when its reader has gone away.
+fn print_line(line: &str) -> Result<bool, Failure> {
     print(format!("{line}\n").as_bytes())
 }
 
@@ -59,21 +64,4 @@ fn runtime() -> Result<tokio::runtime::Runtime, Failure> {
         .thread_name("millrace")
         .build()
         .map_err(Failure::internal)
-}
-
-/// Resolves on Ctrl-C or, on Unix, on SIGTERM: the two ways in which people and supervisors ask a
-/// process to stop.
-async fn asked_to_stop() {
-    #[cfg(unix)]
-    {
-        use tokio::signal::unix::{SignalKind, signal};
-        if let Ok(mut terminate) = signal(SignalKind::terminate()) {
-            tokio::select! {
-                _ = tokio::signal::ctrl_c() => {}
-                _ = terminate.recv() => {}
-            }
-            return;
-        }
-    }
-    let _ = tokio::signal::ctrl_c().await;
 }

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use millrace_blueprint::Plan;
 
 use super::check;
+use super::stop_request::StopRequest;
 use crate::app::{Addresses, App};
 use crate::cli::ServeArguments;
 use crate::config::{Config, DEFAULT_FILE};
@@ -24,8 +25,9 @@ pub(super) fn run(arguments: &ServeArguments) -> Result<Outcome, Failure> {
     let (config, plans) = if arguments.dev { dev(arguments)? } else { from_file(arguments)? };
     super::runtime()?.block_on(async {
         let app = App::start(&config, plans).await?;
+        let stop = StopRequest::listen();
         super::print(addresses(&app.addresses()).as_bytes())?;
-        super::asked_to_stop().await;
+        stop.wait().await;
         tracing::info!("stopping");
         app.stop().await;
         Ok(Outcome::Fine)

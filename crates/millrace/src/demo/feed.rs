@@ -13,12 +13,14 @@ const BATCH_BYTES: usize = 450_000;
 /// How often a request is sent before the feeder gives up on it.
 const TRIES: u32 = 30;
 
-/// Where to post, and under which key.
-#[derive(Clone, Debug)]
+/// Where to post, under which key, and what has come of it so far.
+#[derive(Debug)]
 pub struct Feed {
     client: Client,
     url: String,
     write_key: String,
+    batch: Batch,
+    fed: Fed,
 }
 
 /// What was posted.
@@ -32,50 +34,64 @@ pub struct Fed {
 
 impl Feed {
     /// A feeder for the collector at this base address, such as `http://127.0.0.1:8080`.
-    ///
-    /// # Errors
-    /// When the HTTP client cannot be made.
     pub fn new(client: Client, collector: &str, write_key: &str) -> Feed {
-        Feed { client, url: format!("{collector}/v1/batch"), write_key: write_key.to_owned() }
+        Feed {
+            client,
+            url: format!("{collector}/v1/batch"),
+            write_key: write_key.to_owned(),
+            batch: Batch::default(),
+            fed: Fed::default(),
+        }
     }
 
-    /// Posts the events, each one JSON text, in their order.
+    /// Takes an event, one JSON text, and posts the batch when it is full.
     ///
-    /// A text that is no JSON would spoil its batch, so it travels alone; the collector's answer to
+    /// What is no JSON text would spoil its batch, so it travels alone; the collector's answer to
     /// it is counted as refused.
     ///
     /// # Errors
     /// When the collector is away, or pushes back for too long.
-    pub async fn send<'a>(
-        &self,
-        events: impl Iterator<Item = &'a str>,
-        mut progress: impl FnMut(u64),
-    ) -> anyhow::Result<Fed> {
-        let mut fed = Fed::default();
-        let mut batch = Batch::default();
-        for event in events {
-            let readable = serde_json::from_str::<serde::de::IgnoredAny>(event).is_ok();
-            let full = batch.count >= BATCH_EVENTS || batch.body.len() + event.len() > BATCH_BYTES;
-            if batch.count > 0 && (full || !readable) {
-                self.post(&mut batch, &mut fed).await?;
-                progress(fed.accepted + fed.refused);
-            }
-            batch.add(event);
-            if !readable {
-                self.post(&mut batch, &mut fed).await?;
-            }
+    pub async fn push(&mut self, event: &[u8]) -> anyhow::Result<()> {
+        let readable = std::str::from_utf8(event).is_ok()
+            && serde_json::from_slice::<serde::de::IgnoredAny>(event).is_ok();
+        let full =
+            self.batch.count >= BATCH_EVENTS || self.batch.body.len() + event.len() > BATCH_BYTES;
+        if full || !readable {
+            self.finish().await?;
         }
-        if batch.count > 0 {
-            self.post(&mut batch, &mut fed).await?;
-            progress(fed.accepted + fed.refused);
+        self.batch.add(event);
+        if !readable {
+            self.finish().await?;
         }
-        Ok(fed)
+        Ok(())
     }
 
-    async fn post(&self, batch: &mut Batch, fed: &mut Fed) -> anyhow::Result<()> {
-        let Batch { body, count } = std::mem::take(batch);
-        let count = count as u64;
-        let body = bytes::Bytes::from(format!("{{\"batch\":[{body}]}}"));
+    /// Counts an event that no request could carry.
+    pub fn refuse(&mut self) {
+        self.fed.refused += 1;
+    }
+
+    /// Posts what has not been posted yet.
+    ///
+    /// # Errors
+    /// As [`Feed::push`].
+    pub async fn finish(&mut self) -> anyhow::Result<()> {
+        if self.batch.count == 0 {
+            return Ok(());
+        }
+        let batch = std::mem::take(&mut self.batch);
+        self.post(batch).await
+    }
+
+    /// What has been posted so far.
+    #[must_use]
+    pub fn fed(&self) -> Fed {
+        self.fed
+    }
+
+    async fn post(&mut self, batch: Batch) -> anyhow::Result<()> {
+        let count = batch.count as u64;
+        let body = bytes::Bytes::from([b"{\"batch\":[", batch.body.as_slice(), b"]}"].concat());
         for _ in 0..TRIES {
             let request = self
                 .client
@@ -86,7 +102,7 @@ impl Feed {
             let response = request.send().await.context("the collector does not answer")?;
             match response.status() {
                 StatusCode::OK => {
-                    fed.accepted += count;
+                    self.fed.accepted += count;
                     return Ok(());
                 }
                 StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE => {
@@ -100,7 +116,7 @@ impl Feed {
                 status if status.is_client_error() => {
                     let answer = response.text().await.unwrap_or_default();
                     tracing::warn!(%status, answer, events = count, "the collector refuses a request");
-                    fed.refused += count;
+                    self.fed.refused += count;
                     return Ok(());
                 }
                 status => bail!("the collector answers {status}"),
@@ -112,16 +128,16 @@ impl Feed {
 
 #[derive(Debug, Default)]
 struct Batch {
-    body: String,
+    body: Vec<u8>,
     count: usize,
 }
 
 impl Batch {
-    fn add(&mut self, event: &str) {
+    fn add(&mut self, event: &[u8]) {
         if self.count > 0 {
-            self.body.push(',');
+            self.body.push(b',');
         }
-        self.body.push_str(event);
+        self.body.extend_from_slice(event);
         self.count += 1;
     }
 }

@@ -8,8 +8,12 @@ use std::path::{Path, PathBuf};
 
 use millrace_model::code::Code;
 
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
+}
+
 fn errors() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/errors")
+    root().join("docs/errors")
 }
 
 fn page(name: &str) -> String {
@@ -48,4 +52,81 @@ fn the_index_lists_every_code_in_its_order() {
         .collect();
     let listed: Vec<&str> = index.lines().filter(|line| line.starts_with("| [MR")).collect();
     assert_eq!(listed, lines);
+}
+
+/// The Markdown pages of the repository, as paths from its root.
+fn pages() -> Vec<PathBuf> {
+    let mut pages = vec![PathBuf::from("README.md"), PathBuf::from("ARCHITECTURE.md")];
+    for folder in ["docs", "docs/adr", "docs/errors"] {
+        let entries = fs::read_dir(root().join(folder)).expect("a folder of pages");
+        let names = entries.map(|entry| Path::new(folder).join(entry.expect("a page").file_name()));
+        pages.extend(names.filter(|path| path.extension().is_some_and(|end| end == "md")));
+    }
+    pages
+}
+
+/// A page without its blocks of code.
+fn prose(path: &Path) -> String {
+    let text = fs::read_to_string(root().join(path))
+        .unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+    text.split("```").step_by(2).collect()
+}
+
+/// The anchors of a page: its headings in lower case, words joined by hyphens.
+fn anchors(page: &str) -> BTreeSet<String> {
+    let anchor = |heading: &str| -> String {
+        let kept = |c: &char| c.is_alphanumeric() || matches!(c, ' ' | '-' | '_');
+        let text: String = heading.to_lowercase().chars().filter(kept).collect();
+        text.trim().replace(' ', "-")
+    };
+    let headings = page.lines().filter(|line| line.starts_with('#'));
+    headings.map(|line| anchor(line.trim_start_matches('#'))).collect()
+}
+
+#[test]
+fn links_between_the_pages_lead_somewhere() {
+    let mut broken = Vec::new();
+    let mut links = 0;
+    for page in pages() {
+        let text = prose(&page);
+        let targets = text.split("](").skip(1).filter_map(|rest| rest.split(')').next());
+        for target in targets.filter(|target| !target.contains("://")) {
+            links += 1;
+            let (path, anchor) = target.split_once('#').unwrap_or((target, ""));
+            let folder = page.parent().expect("a folder");
+            let other = if path.is_empty() { page.clone() } else { folder.join(path) };
+            let there = root().join(&other).exists()
+                && (anchor.is_empty() || anchors(&prose(&other)).contains(anchor));
+            if !there {
+                broken.push(format!("{}: {target}", page.display()));
+            }
+        }
+    }
+    assert!(links > 100, "{links} links were found");
+    assert!(broken.is_empty(), "{broken:#?}");
+}
+
+/// In the code map, paths are those of the crate in the first column.
+#[test]
+fn the_paths_of_the_architecture_page_exist() {
+    let page = prose(Path::new("ARCHITECTURE.md"));
+    let mut missing = Vec::new();
+    let mut paths = 0;
+    for row in page.lines().filter(|line| line.starts_with("| ")) {
+        let quoted: Vec<&str> = row.split('`').skip(1).step_by(2).collect();
+        let owner = quoted.first().copied().unwrap_or_default();
+        for path in quoted.iter().filter(|text| text.contains('/')) {
+            paths += 1;
+            let places = [
+                root().join(path),
+                root().join("crates").join(path),
+                root().join("crates").join(owner).join(path),
+            ];
+            if !places.iter().any(|place| place.exists()) {
+                missing.push(*path);
+            }
+        }
+    }
+    assert!(paths > 15, "{paths} paths were found");
+    assert!(missing.is_empty(), "{missing:#?}");
 }

@@ -11,6 +11,7 @@
 mod check;
 mod demo;
 mod docs;
+mod fault;
 mod http;
 mod kill;
 mod map;

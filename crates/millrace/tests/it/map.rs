@@ -88,3 +88,20 @@ fn an_unknown_blueprint_is_a_usage_error() {
     let (code, lines) = map(&["--blueprint", "defualt"], "");
     assert_eq!((code, lines.len()), (Some(64), 0));
 }
+
+/// As in `| head -1`, with a standard input that has no end.
+#[test]
+fn it_ends_when_nobody_reads_any_more() {
+    let mut child = millrace()
+        .args(["map", "--blueprint", "default"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .expect("it starts");
+    drop(child.stdout.take());
+    let mut input = child.stdin.take().expect("input");
+    let event = b"{\"type\":\"track\",\"userId\":\"u\",\"event\":\"E\"}\n";
+    // Ends when the other side is gone.
+    while input.write_all(event).is_ok() {}
+    assert_eq!(child.wait().expect("it ends").code(), Some(0));
+}

@@ -89,9 +89,14 @@ impl DevServer {
 
     /// Asks the process to stop (SIGTERM) and gives its exit code.
     pub(crate) fn terminate(mut self) -> Option<i32> {
+        self.ask_to_stop();
+        self.child.wait().expect("the process ends").code()
+    }
+
+    /// Asks the process to stop (SIGTERM), and waits for nothing.
+    pub(crate) fn ask_to_stop(&self) {
         let pid = self.child.id().to_string();
         Command::new("kill").args(["-TERM", &pid]).status().expect("kill runs");
-        self.child.wait().expect("the process ends").code()
     }
 
     /// The sums of the one integration of `serve --dev`. They add up, whenever one looks.

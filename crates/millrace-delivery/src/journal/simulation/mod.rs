@@ -45,6 +45,7 @@ enum Action {
     Fill { room: u64 },
     MakeRoom,
     Wait { hours: u64 },
+    Tidy,
 }
 
 fn action() -> impl Strategy<Value = Action> {
@@ -66,6 +67,7 @@ fn action() -> impl Strategy<Value = Action> {
         1 => (0..3000_u64).prop_map(|room| Action::Fill { room }),
         1 => Just(Action::MakeRoom),
         1 => (1..100_u64).prop_map(|hours| Action::Wait { hours }),
+        1 => Just(Action::Tidy),
     ]
 }
 
@@ -403,6 +405,12 @@ impl World {
             }
             Action::Fill { room } => self.disk.set_capacity(self.disk.used_bytes() + room),
             Action::MakeRoom => self.disk.set_capacity(u64::MAX),
+            Action::Tidy => {
+                // The writer tidies only when no group is open.
+                assert!(!self.commit());
+                self.core().tidy();
+                self.check();
+            }
             Action::Wait { hours } => self.clock.advance(Duration::from_secs(hours * 3600)),
         }
     }

@@ -120,3 +120,45 @@ fn integrations_come_with_the_next_record_and_go_only_when_nothing_is_open() {
     let twice = [INTEGRATIONS[0], INTEGRATIONS[0]];
     assert!(matches!(world.open(&twice, &[]), Err(JournalError::Twice(_))));
 }
+
+#[test]
+fn tidying_drops_nothing_that_a_restart_needs() {
+    let mut world = World::new(1);
+    for id in 0..60 {
+        world.admit(0, &[id], false);
+        assert!(!world.commit());
+    }
+    // All is closed after the last checkpoint, which still says that it is open.
+    for track in 0..2 {
+        world.close(track, 0, usize::MAX, 0, false);
+    }
+    assert!(!world.commit());
+    world.clock.advance(Duration::from_secs(8 * 24 * 3600));
+    world.core().tidy();
+    assert!(world.core().log.first() > Seq(1), "an idle journal drops old segments too");
+    world.check();
+    world.disk.crash();
+    world.reopen(false);
+    world.check();
+}
+
+#[test]
+fn a_full_disk_keeps_what_the_last_checkpoint_needs() {
+    let mut world = World::new(1);
+    for id in 0..60 {
+        world.admit(0, &[id], false);
+        assert!(!world.commit());
+    }
+    for track in 0..2 {
+        world.close(track, 0, usize::MAX, 0, false);
+    }
+    assert!(!world.commit());
+    world.clock.advance(Duration::from_secs(8 * 24 * 3600));
+    world.disk.set_capacity(world.disk.used_bytes());
+    world.core().tidy();
+    world.check();
+    world.disk.set_capacity(u64::MAX);
+    world.disk.crash();
+    world.reopen(false);
+    world.check();
+}

@@ -109,7 +109,14 @@ impl<'a> Session<'a> {
         let (properties, _) = self.order_properties(&order);
         self.see("Cart", "/cart", "Your cart");
         self.see("Checkout", "/checkout", "Checkout");
-        self.track("Checkout Started", &properties);
+        // Nothing is earned yet: a sum over `revenue` must count an order once.
+        let mut checkout = properties.clone();
+        if let Some(checkout) = checkout.as_object_mut()
+            && let Some(value) = checkout.remove("revenue")
+        {
+            checkout.insert("value".to_owned(), value);
+        }
+        self.track("Checkout Started", &checkout);
         self.track("Order Completed", &properties);
         Some(order)
     }
@@ -120,7 +127,9 @@ impl<'a> Session<'a> {
         let part = Order { id: order.id.clone(), lines: vec![*line] };
         let (mut properties, sum) = self.order_properties(&part);
         if let Some(properties) = properties.as_object_mut() {
-            properties.insert("revenue".to_owned(), money(-sum));
+            // What is paid back, as a positive number; the shipping is not.
+            properties.remove("revenue");
+            properties.remove("shipping");
             properties.insert("total".to_owned(), money(sum));
         }
         self.see("Orders", "/account/orders", "Your orders");

@@ -150,3 +150,20 @@ fn the_collector_takes_all_but_the_odd_ones() {
         assert!(taken[kind.as_str()] >= expected.calls[kind.as_str()], "{kind:?}");
     }
 }
+
+/// So that a sum over `revenue` is what the shop has sold, and refunds are positive.
+#[test]
+fn only_orders_have_revenue_and_refunds_are_positive() {
+    let mut refunds = 0;
+    for event in parsed(1, END) {
+        let name = text(&event, "event");
+        let amount =
+            |key: &str| event.pointer(&format!("/properties/{key}")).and_then(Value::as_f64);
+        assert_eq!(amount("revenue").is_some(), name == "Order Completed", "{event}");
+        if name == "Order Refunded" {
+            assert!(amount("total").is_some_and(|total| total > 0.0), "{event}");
+            refunds += 1;
+        }
+    }
+    assert!(refunds > 0);
+}
