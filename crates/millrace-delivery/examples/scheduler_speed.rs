@@ -75,6 +75,8 @@ fn push(scheduler: &mut Scheduler, now: Duration, number: u64, identities: u64, 
         repeatable: true,
         lanes,
         insert_id: None,
+        project: None,
+        alone: false,
         body: 0..bytes.len(),
     };
     // Every tenth event is an identify: a link, for which the user's later rows wait everywhere,

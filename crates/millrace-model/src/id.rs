@@ -203,12 +203,12 @@ impl InsertId {
     }
 
     /// The insert id of a further row of the same event: the place number in front while that fits
-    /// 36 characters, else a UUIDv5 of both (DESIGN 9.7). Place 0 is the event's first row.
+    /// 36 characters, else a UUIDv5 of both (DESIGN 9.7). Row 0 is the event's first and has the id
+    /// itself; the next has the place number 0, as the products of an order have at Segment
+    /// (reference/segment-syft.md 4).
     #[must_use]
-    pub fn further(&self, place: u32) -> InsertId {
-        if place == 0 {
-            return *self;
-        }
+    pub fn further(&self, row: u32) -> InsertId {
+        let Some(place) = row.checked_sub(1) else { return *self };
         let text = format!("{place}{self}");
         InsertId::exact(&text).unwrap_or_else(|| InsertId::derived(&text))
     }
@@ -278,7 +278,7 @@ mod tests {
     fn further_rows_get_a_place_number_while_it_fits() {
         let short = InsertId::from_message_id("abc");
         assert_eq!(short.further(0), short);
-        assert_eq!(short.further(2).as_str(), "2abc");
+        assert_eq!(short.further(2).as_str(), "1abc");
         let full = InsertId::from_message_id("d19a4a76-2ec6-440c-b50e-b574d3763384");
         assert_eq!(full.further(1).as_str().len(), 36);
         assert_ne!(full.further(1), full.further(2));

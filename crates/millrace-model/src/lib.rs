@@ -14,6 +14,7 @@
 //! | [`event`] | an accepted batch and its items |
 //! | [`record`] | the byte form of an accepted batch in the log |
 //! | [`disposition`] | the states of an event for an integration |
+//! | [`correction`] | what mapping changed or noticed, as counts |
 //! | [`code`] | stable error codes, each with a page in `docs/errors/` |
 //! | [`intake`] | the seam between the collector and the durable log |
 //! | [`ledger`] | the sums that must add up to zero, as they are shown |
@@ -21,6 +22,7 @@
 //! | [`diagnostic`] | an error in a file, with line, column and a suggestion |
 
 pub mod code;
+pub mod correction;
 pub mod diagnostic;
 pub mod disposition;
 pub mod entropy;

@@ -3,6 +3,7 @@
 use std::ops::Range;
 
 use crate::code::Code;
+use crate::correction::Corrections;
 use crate::disposition::FilterReason;
 use crate::id::InsertId;
 
@@ -76,6 +77,19 @@ impl Lanes {
     }
 }
 
+/// Another project of the integration that a row is for, known by its token: the token itself is a
+/// secret and never stands in a row. What the integration does not declare is set aside.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct ProjectKey(pub u64);
+
+impl ProjectKey {
+    /// The key of the project that has this token.
+    #[must_use]
+    pub fn of(token: &str) -> ProjectKey {
+        ProjectKey(xxhash_rust::xxh3::xxh3_64_with_seed(token.as_bytes(), 3))
+    }
+}
+
 /// What a row does to the identity of persons.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum RowRole {
@@ -97,8 +111,12 @@ pub struct Row {
     pub repeatable: bool,
     /// Whose order it must keep.
     pub lanes: Lanes,
-    /// The insert id of an event; none for profile updates.
+    /// The insert id of an event; none for profile updates and identity verbs.
     pub insert_id: Option<InsertId>,
+    /// The project it is for; none for the one that the integration is about.
+    pub project: Option<ProjectKey>,
+    /// True for a row that shares its request with no other.
+    pub alone: bool,
     /// The place of its JSON object in [`Rows::bytes`]. The object never holds the project token:
     /// the client of `millrace-delivery` adds it to profile updates when it writes the request.
     pub body: Range<usize>,
@@ -111,13 +129,16 @@ pub struct Rows {
     pub bytes: Vec<u8>,
     /// The rows.
     pub rows: Vec<Row>,
+    /// What was changed so that Mixpanel takes them, or noticed about them.
+    pub corrections: Corrections,
 }
 
 impl Rows {
-    /// Empties both, keeping the memory.
+    /// Empties all, keeping the memory.
     pub fn clear(&mut self) {
         self.bytes.clear();
         self.rows.clear();
+        self.corrections = Corrections::default();
     }
 
     /// The JSON object of a row.

@@ -85,10 +85,10 @@ impl Oracle<'_> {
         self.field(action, field).as_ref().and_then(usable)
     }
 
-    fn ip(&self, action: &Action) -> Value {
+    fn ip(&self, action: &Action) -> Option<Value> {
         match self.field(action, Field::Ip) {
-            Some(Value::String(ip)) if !ip.trim().is_empty() => Value::String(ip),
-            _ => json!("0"),
+            Some(Value::String(ip)) if !ip.trim().is_empty() => Some(Value::String(ip)),
+            _ => None,
         }
     }
 
@@ -128,7 +128,9 @@ impl Oracle<'_> {
                         properties.insert(key.into(), json!(id));
                     }
                 }
-                properties.insert("ip".into(), self.ip(action));
+                if let Some(ip) = self.ip(action) {
+                    properties.insert("ip".into(), ip);
+                }
                 *place += 1;
                 rows.push(("/import".into(), json!({"event": name, "properties": properties})));
             }
@@ -154,8 +156,10 @@ impl Oracle<'_> {
                     let id = self
                         .id(action, Field::DistinctId)
                         .ok_or_else(|| Self::refuse(Code::BadDistinctId, no_id))?;
-                    let ip = self.ip(action);
-                    let mut body = json!({"$distinct_id": id, "$ip": ip, operator: operand});
+                    let mut body = json!({"$distinct_id": id, operator: operand});
+                    if let Some(ip) = self.ip(action) {
+                        body["$ip"] = ip;
+                    }
                     if let Some(time) = self.field(action, Field::Time).and_then(|t| t.as_f64()) {
                         body["$time"] = json!(time as i64);
                     }
@@ -200,18 +204,13 @@ impl Oracle<'_> {
         if first == second || name == "" {
             return None;
         }
-        let mut properties = json!({"time": time, "$insert_id": insert_id.as_str(), "ip": "0"});
-        let ids = match action.verb {
-            Verb::Identify => {
-                json!({"distinct_id": first, "$identified_id": first, "$anon_id": second})
-            }
+        let properties = match action.verb {
+            Verb::Identify => json!({"$identified_id": first, "$anon_id": second}),
             Verb::Alias => json!({"distinct_id": first, "alias": second}),
-            Verb::Merge => json!({"distinct_id": first, "$distinct_ids": [first, second]}),
-            _ => json!({"distinct_id": first, "$user_id": first, "$device_id": second}),
+            Verb::Merge => json!({"$distinct_ids": [first, second]}),
+            _ => json!({"time": time, "$insert_id": insert_id.as_str(), "distinct_id": first,
+                "$user_id": first, "$device_id": second}),
         };
-        for (key, id) in ids.as_object()? {
-            properties[key] = id.clone();
-        }
         Some(json!({"event": name, "properties": properties}))
     }
 

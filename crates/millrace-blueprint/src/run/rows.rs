@@ -177,12 +177,14 @@ impl<'a> Run<'a> {
         finish(&draft, out)
     }
 
-    /// The address that Mixpanel looks up. Without one it would take that of the sender, which is
-    /// ours: "0" says that there is none (reference/mixpanel-api.md 5.3).
+    /// The address that Mixpanel looks up, where one is known. Without one it would take that of
+    /// the sender, which is ours; every request says `ip=0` so that it does not
+    /// (reference/mixpanel-api.md 5.3).
     fn write_ip(&self, key: &[u8], ip: Value, out: &mut Vec<u8>) {
         let mut spare = String::new();
-        let ip = self.text(ip, &mut spare).filter(|ip| !ip.trim().is_empty()).unwrap_or("0");
-        write_text(key, ip, out);
+        if let Some(ip) = self.text(ip, &mut spare).filter(|ip| !ip.trim().is_empty()) {
+            write_text(key, ip, out);
+        }
     }
 
     /// A row that joins two ids. Nothing is joined, and no row written, when one of them is not
@@ -208,38 +210,41 @@ impl<'a> Run<'a> {
             }
             _ => return Ok(()),
         }
-        let time = self.checked_time(self.time)?;
-        let insert_id = self.base_id().beside(verb.as_str());
         let start = out.bytes.len();
-        let bytes = &mut out.bytes;
-        bytes.extend_from_slice(b"{\"event\":");
-        self.copy(name, 1, bytes);
-        bytes.extend_from_slice(b",\"properties\":{\"time\":");
-        bytes.extend_from_slice(itoa::Buffer::new().format(time).as_bytes());
-        write_text(b",\"$insert_id\":", insert_id.as_str(), bytes);
-        let keys: [&[u8]; 3] = match verb {
-            Verb::Identify => [b",\"distinct_id\":", b",\"$identified_id\":", b",\"$anon_id\":"],
-            Verb::Alias => [b"", b",\"distinct_id\":", b",\"alias\":"],
-            Verb::Merge => [b",\"distinct_id\":", b",\"$distinct_ids\":[", b","],
+        let mut insert_id = None;
+        out.bytes.extend_from_slice(b"{\"event\":");
+        self.copy(name, 1, &mut out.bytes);
+        out.bytes.extend_from_slice(b",\"properties\":{");
+        // A link event is an event like any other. The verbs have their ids and nothing else: they
+        // need neither a time nor an insert id (reference/mixpanel-api.md 4.3).
+        let keys: [&[u8]; 2] = match verb {
+            Verb::Identify => [b"\"$identified_id\":", b",\"$anon_id\":"],
+            Verb::Alias => [b"\"distinct_id\":", b",\"alias\":"],
+            Verb::Merge => [b"\"$distinct_ids\":[", b","],
             Verb::Event | Verb::Link | Verb::Profile | Verb::Group => {
-                [b",\"distinct_id\":", b",\"$user_id\":", b",\"$device_id\":"]
+                let time = self.checked_time(self.time)?;
+                let id = self.base_id().beside(verb.as_str());
+                insert_id = Some(id);
+                out.bytes.extend_from_slice(b"\"time\":");
+                out.bytes.extend_from_slice(itoa::Buffer::new().format(time).as_bytes());
+                write_text(b",\"$insert_id\":", id.as_str(), &mut out.bytes);
+                self.write_id(b",\"distinct_id\":", first, &mut out.bytes);
+                [b",\"$user_id\":", b",\"$device_id\":"]
             }
         };
-        for (key, id) in keys.into_iter().zip([first, first, second]) {
-            if !key.is_empty() {
-                self.write_id(key, id, bytes);
-            }
+        for (key, id) in keys.into_iter().zip([first, second]) {
+            self.write_id(key, id, &mut out.bytes);
         }
         if verb == Verb::Merge {
-            bytes.push(b']');
+            out.bytes.push(b']');
         }
-        bytes.extend_from_slice(b",\"ip\":\"0\"}}");
+        out.bytes.extend_from_slice(b"}}");
         let draft = Draft {
             endpoint: Endpoint::Import,
             role: RowRole::Joins,
             repeatable: true,
             lanes,
-            insert_id: Some(insert_id),
+            insert_id,
             start,
         };
         finish(&draft, out)
@@ -410,6 +415,8 @@ fn finish(draft: &Draft, out: &mut Rows) -> Result<(), Stop> {
         repeatable: draft.repeatable,
         lanes: draft.lanes,
         insert_id: draft.insert_id,
+        project: None,
+        alone: false,
         body,
     });
     Ok(())

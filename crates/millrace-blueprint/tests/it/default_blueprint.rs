@@ -21,11 +21,11 @@ fn a_track_event_has_its_ids_in_each_mode() {
     let device = json!({"type": "track", "event": "E", "anonymousId": "d"});
     let names = ["distinct_id", "$device_id", "$user_id", "time", "$insert_id", "ip"];
     for (identity, event, wanted) in [
-        ("simplified", &both, json!(["u", "d", "u", AT.0, "m-1", "0"])),
-        ("simplified", &device, json!(["$device:d", "d", null, AT.0, "m-1", "0"])),
-        ("original", &both, json!(["u", null, null, AT.0, "m-1", "0"])),
-        ("original", &device, json!(["d", null, null, AT.0, "m-1", "0"])),
-        ("legacy", &both, json!(["u", null, null, AT.0, "m-1", "0"])),
+        ("simplified", &both, json!(["u", "d", "u", AT.0, "m-1", null])),
+        ("simplified", &device, json!(["$device:d", "d", null, AT.0, "m-1", null])),
+        ("original", &both, json!(["u", null, null, AT.0, "m-1", null])),
+        ("original", &device, json!(["d", null, null, AT.0, "m-1", null])),
+        ("legacy", &both, json!(["u", null, null, AT.0, "m-1", null])),
     ] {
         assert_eq!(properties(&json!({"identity": identity}), event, &names), wanted, "{identity}");
     }
@@ -121,8 +121,7 @@ fn transactions_are_rows_that_cannot_be_repeated() {
     });
     let rows = mapping.outcome(&event.to_string());
     let wanted = json!({"path": "/engage", "body": {
-        "$distinct_id": "u", "$ip": "0",
-        "$append": {"$transactions": {"$time": "2025-11-20T10:11:12", "$amount": 9.5}}
+        "$distinct_id": "u",         "$append": {"$transactions": {"$time": "2025-11-20T10:11:12", "$amount": 9.5}}
     }});
     assert_eq!(rows[1], wanted);
     let repeatable: Vec<bool> = mapping.rows.rows.iter().map(|row| row.repeatable).collect();
@@ -182,8 +181,8 @@ fn identify_joins_first_and_then_sets_the_profile() {
     assert_eq!(rows[0]["body"]["event"], "$identify");
     let ids = &rows[0]["body"]["properties"];
     assert_eq!(
-        (&ids["distinct_id"], &ids["$identified_id"], &ids["$anon_id"]),
-        (&json!("u"), &json!("u"), &json!("d"))
+        (&ids["$insert_id"], &ids["$identified_id"], &ids["$anon_id"]),
+        (&json!(null), &json!("u"), &json!("d"))
     );
     assert_eq!(rows[1], profile);
 }
@@ -225,8 +224,7 @@ fn a_group_call_sets_the_group_and_adds_the_user() {
     let wanted = json!([
         {"path": "/groups", "body": {"$group_key": "company_id", "$group_id": "7",
             "$set": {"$name": "Acme", "plan": "pro"}}},
-        {"path": "/engage", "body": {"$distinct_id": "u", "$ip": "0",
-            "$union": {"company_id": ["7"]}}},
+        {"path": "/engage", "body": {"$distinct_id": "u",             "$union": {"company_id": ["7"]}}},
     ]);
     assert_eq!(mapping.outcome(&event.to_string()), wanted);
     let lanes: Vec<LaneKey> = mapping.rows.rows[0].lanes.iter().collect();

@@ -2,9 +2,9 @@
 //!
 //! Events go to `/import?strict=1` with Basic credentials, because only there does Mixpanel say
 //! what became of each row. Profile updates go to `/engage` and `/groups` with `verbose=1&strict=1`
-//! and the token as the first member of each update. `ip=0` keeps Mixpanel from taking our own
-//! address for the user's; an update's `$ip` still counts (`reference/mixpanel-api.md` 2.3, 3.1,
-//! 3.2).
+//! and the token as the first member of each update. `ip=0`, on every request, keeps Mixpanel from
+//! taking our own address for the user's; a row's own `ip` or `$ip` still counts
+//! (`reference/mixpanel-api.md` 2.3, 3.1, 3.2, 5.3).
 //!
 //! The project token meets the rows here and nowhere earlier: rows are kept, shown and replayed
 //! without it.
@@ -121,6 +121,7 @@ pub(crate) fn request<'a>(
     let (encoding, body) = match endpoint {
         Endpoint::Import => {
             params.push(("strict", "1".to_owned()));
+            params.push(("ip", "0".to_owned()));
             if let Credentials::ServiceAccount { project_id, .. } = options.credentials() {
                 params.push(("project_id", project_id.clone()));
             }
@@ -229,6 +230,8 @@ mod tests {
                 repeatable: *repeatable,
                 lanes: Lanes::default(),
                 insert_id: None,
+                project: None,
+                alone: false,
                 body: start..rows.bytes.len(),
             });
         }

@@ -83,6 +83,8 @@ impl World {
                 repeatable: plan.repeatable,
                 lanes,
                 insert_id: None,
+                project: None,
+                alone: false,
                 body: start..bytes.len(),
             });
             let at = Where::Waiting;

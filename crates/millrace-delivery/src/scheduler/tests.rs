@@ -40,8 +40,16 @@ impl Bench {
         let mut lanes = Lanes::default();
         lanes.add(LaneKey(lane));
         let role = RowRole::Plain;
-        let row =
-            MappedRow { endpoint, role, repeatable, lanes, insert_id: None, body: 0..body.len() };
+        let row = MappedRow {
+            endpoint,
+            role,
+            repeatable,
+            lanes,
+            insert_id: None,
+            project: None,
+            alone: false,
+            body: 0..body.len(),
+        };
         let position = Position { seq: Seq(1), index: self.next };
         self.next += 1;
         let bytes = Bytes::copy_from_slice(body.as_bytes());

@@ -37,9 +37,11 @@ fn request(port: u16) -> RequestParts {
         repeatable: true,
         lanes: Lanes::default(),
         insert_id: None,
+        project: None,
+        alone: false,
         body: 0..2,
     };
-    let rows = Rows { bytes: b"{}".to_vec(), rows: vec![row] };
+    let rows = Rows { bytes: b"{}".to_vec(), rows: vec![row], ..Rows::default() };
     requests_for(&rows, &options).remove(0).packed()
 }
 
@@ -65,7 +67,7 @@ async fn a_request_has_its_query_and_headers_and_the_answer_comes_back() {
     let body = Bytes::from_static(b"hi");
     let wanted = Response { status: 429, retry_after: Some("7".to_owned()), body, cut: false };
     assert_eq!(got, Ok(wanted));
-    assert!(head.starts_with("POST /import?strict=1 HTTP/1.1\r\n"), "{head}");
+    assert!(head.starts_with("POST /import?strict=1&ip=0 HTTP/1.1\r\n"), "{head}");
     let head = head.to_lowercase();
     for line in [
         "content-type: application/json\r\n",

@@ -105,6 +105,8 @@ impl MapEvent for ScriptMapper {
                 repeatable: row["once"] != true,
                 lanes,
                 insert_id: row["body"]["event"].as_str().and_then(InsertId::exact),
+                project: None,
+                alone: false,
                 body: start..out.bytes.len(),
             });
         }
