@@ -1,4 +1,4 @@
-//! An error in a file that a person writes: where, what, and what to do.
+//! An error or a warning about a file that a person writes: where, what, and what to do.
 
 use std::fmt;
 
@@ -6,7 +6,17 @@ use serde::Serialize;
 
 use crate::code::Code;
 
-/// One mistake in a configuration file or a blueprint.
+/// Whether a file can be used as it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Severity {
+    /// It cannot.
+    Error,
+    /// It can, and probably does not do what is meant.
+    Warning,
+}
+
+/// One mistake in a configuration file or a blueprint, or one doubt about it.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 pub struct Diagnostic {
     /// The file, as the user named it.
@@ -15,6 +25,8 @@ pub struct Diagnostic {
     pub line: u32,
     /// The column in characters, from 1; 0 when the mistake has no place.
     pub column: u32,
+    /// Whether the file can be used nonetheless.
+    pub severity: Severity,
     /// The stable code.
     #[serde(serialize_with = "code_text")]
     pub code: Code,
@@ -22,6 +34,14 @@ pub struct Diagnostic {
     pub message: String,
     /// What to write instead, when that can be told.
     pub suggestion: Option<String>,
+}
+
+impl Diagnostic {
+    /// The same as a warning.
+    #[must_use]
+    pub fn as_warning(self) -> Diagnostic {
+        Diagnostic { severity: Severity::Warning, ..self }
+    }
 }
 
 fn code_text<S: serde::Serializer>(code: &Code, serializer: S) -> Result<S::Ok, S::Error> {

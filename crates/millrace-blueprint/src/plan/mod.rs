@@ -13,7 +13,7 @@ mod paths;
 pub(crate) mod trie;
 
 use millrace_model::code::Code;
-use millrace_model::diagnostic::{Diagnostic, nearest};
+use millrace_model::diagnostic::{Diagnostic, Severity, nearest};
 use serde_json::Value;
 
 use crate::settings::SettingValues;
@@ -64,7 +64,8 @@ fn check_settings(blueprint: &Blueprint, settings: &SettingValues) -> Vec<Diagno
     let mut problems = Vec::new();
     let mut add = |code: Code, message: String, suggestion: Option<String>| {
         let file = blueprint.file.clone();
-        problems.push(Diagnostic { file, line: 0, column: 0, code, message, suggestion });
+        let severity = Severity::Error;
+        problems.push(Diagnostic { file, line: 0, column: 0, severity, code, message, suggestion });
     };
     let known = || blueprint.settings().iter().map(|setting| setting.name.as_str());
     for (name, value) in settings.iter() {

@@ -1,7 +1,7 @@
 //! Collects every mistake of a text, so that its author sees them all at once.
 
 use millrace_model::code::Code;
-use millrace_model::diagnostic::{Diagnostic, nearest};
+use millrace_model::diagnostic::{Diagnostic, Severity, nearest};
 
 use super::ast::Place;
 
@@ -36,6 +36,7 @@ impl Problems {
                 file: self.file.clone(),
                 line: place.line,
                 column: place.column,
+                severity: Severity::Error,
                 code,
                 message: message.into(),
                 suggestion,

@@ -25,7 +25,7 @@ use serde::Serialize;
 use serde_json::value::RawValue;
 use serde_json::{Map, Value, json};
 
-use super::check::print_mistakes;
+use super::check::print_found;
 use crate::app::blueprints;
 use crate::cli::MapArguments;
 use crate::config::Place;
@@ -40,7 +40,7 @@ pub(super) fn run(arguments: &MapArguments) -> Result<Outcome, Failure> {
     let blueprint = blueprint(&arguments.blueprint)?;
     let settings = Settings::read(arguments.settings.as_deref())?;
     let plan = Plan::compile(&blueprint, &settings.blueprint).map_err(|mistakes| {
-        print_mistakes(&mistakes);
+        print_found(&mistakes);
         Failure::usage(anyhow::anyhow!("the settings do not fit the blueprint"))
     })?;
     let clock = SystemClock::default();
@@ -81,7 +81,7 @@ fn blueprint(name: &str) -> Result<Blueprint, Failure> {
         blueprints::built_in(name, &place)
     };
     found.map_err(|mistakes| {
-        print_mistakes(&mistakes);
+        print_found(&mistakes);
         Failure::usage(anyhow::anyhow!("the blueprint {name} cannot be used"))
     })
 }

@@ -41,7 +41,7 @@ fn dev(arguments: &ServeArguments) -> Result<(Config, Vec<Arc<Plan>>), Failure> 
         arguments.data.clone().unwrap_or_else(|| PathBuf::from(DEV_DATA)),
     )
     .map_err(|mistakes| {
-        check::print_mistakes(&mistakes);
+        check::print_found(&mistakes);
         Failure::usage(anyhow::anyhow!("--dev listens on loopback only"))
     })?;
     let plans = check::plans(&config)

@@ -80,7 +80,7 @@ impl<'a> Report<'a> {
         suggestion: Option<String>,
     ) {
         if self.warnings.len() < MAX_FOUND {
-            let found = self.place(at).diagnostic(code, message, suggestion);
+            let found = self.place(at).diagnostic(code, message, suggestion).as_warning();
             self.warnings.push(found);
         }
     }

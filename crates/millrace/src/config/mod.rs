@@ -27,7 +27,7 @@ use std::io::Read as _;
 use std::path::Path;
 
 use millrace_model::code::Code;
-use millrace_model::diagnostic::Diagnostic;
+use millrace_model::diagnostic::{Diagnostic, Severity};
 
 pub use tree::{
     BlueprintRef, BlueprintUse, Config, Destination, Integration, Limits, Log, Pipeline, Place,
@@ -69,6 +69,7 @@ impl Config {
                 file: file.clone(),
                 line: 0,
                 column: 0,
+                severity: Severity::Error,
                 code: Code::FileUnreadable,
                 message: format!("cannot read the configuration: {reason}"),
                 suggestion: Some("name another file with --config".to_owned()),

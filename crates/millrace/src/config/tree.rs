@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use millrace_model::code::Code;
-use millrace_model::diagnostic::Diagnostic;
+use millrace_model::diagnostic::{Diagnostic, Severity};
 use millrace_model::id::{IntegrationId, PipelineId};
 use millrace_model::secret::Secret;
 
@@ -211,6 +211,7 @@ impl Place {
             file: self.file.clone(),
             line: self.line,
             column: self.column,
+            severity: Severity::Error,
             code,
             message: message.into(),
             suggestion,

@@ -70,6 +70,16 @@ settings = { identity = "original" }
     .unwrap();
     let output = millrace().args(["check", "--config"]).arg(&file).output().unwrap();
     assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stderr));
+    // The two secrets that stand in the file are doubtful, and no reason to fail.
+    let shown = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(shown.lines().filter(|line| line.starts_with("warning: ")).count(), 2, "{shown}");
+    assert!(String::from_utf8_lossy(&output.stdout).ends_with("no errors, 2 warnings\n"));
+
+    let output = millrace().args(["check", "--json", "--config"]).arg(&file).output().unwrap();
+    assert_eq!(output.status.code(), Some(0));
+    let found: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(found.as_array().unwrap().len(), 2);
+    assert_eq!(found[0]["severity"], "warning");
 }
 
 #[test]
