@@ -34,7 +34,7 @@ mod syntax;
 #[cfg(test)]
 mod oracle;
 
-pub use blueprint::Blueprint;
+pub use blueprint::{Blueprint, Deviation, Variant};
 pub use plan::Plan;
 pub use run::{EventView, Mapper};
 pub use settings::{Setting, SettingKind, SettingValues};

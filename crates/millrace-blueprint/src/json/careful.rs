@@ -128,6 +128,33 @@ fn is_wide(mut cursor: Cursor<'_>, close: u8) -> bool {
     count >= MEMBER_LIMIT
 }
 
+/// True when [`copy`] would make text of a container because of the number of its members.
+pub(crate) fn holds_wide(value: &[u8], level: u8) -> bool {
+    holds_wide_at(&mut Cursor::new(value), level)
+}
+
+fn holds_wide_at(cursor: &mut Cursor<'_>, level: u8) -> bool {
+    let Some(open @ (b'{' | b'[')) = cursor.peek() else {
+        let _ = cursor.skip(DEPTH_LIMIT);
+        return false;
+    };
+    let close = if open == b'{' { b'}' } else { b']' };
+    if level > LEVEL_LIMIT {
+        let _ = cursor.skip(DEPTH_LIMIT);
+        return false;
+    }
+    let mut wide = is_wide(*cursor, close);
+    let mut more = cursor.open(close);
+    while more && !wide {
+        if open == b'{' && cursor.key().is_err() {
+            break;
+        }
+        wide = holds_wide_at(cursor, level.saturating_add(1));
+        more = cursor.more(close).unwrap_or(false);
+    }
+    wide
+}
+
 /// True for a number that JSON can hold and Mixpanel reads.
 pub(crate) fn is_number(json: &[u8]) -> bool {
     matches!(json.first(), Some(b'-' | b'0'..=b'9')) && number::is_finite(json)

@@ -11,7 +11,7 @@ use super::paths::Paths;
 use super::trie::Trie;
 use crate::json::text;
 use crate::syntax::ast::{
-    self, Checked, Condition, Expression, Field, Kinds, Step, Verb, kind_text,
+    self, Checked, Checks, Condition, Expression, Field, Kinds, Step, Verb, kind_text,
 };
 use crate::syntax::functions::Function;
 use crate::syntax::{is_operator, reserved_names};
@@ -34,7 +34,7 @@ pub(crate) fn lower(checked: &Checked, values: &Values<'_>) -> Plan {
     };
     let rules = checked.rules.iter().filter_map(|rule| lowering.rule(rule)).collect();
     let constants = lowering.constants;
-    Plan { rules, trie, constants, ids: slots }
+    Plan { rules, trie, constants, ids: slots, checks: checked.checks }
 }
 
 /// Compiles a condition alone, for bare JSON over which no facts stand.
@@ -63,7 +63,8 @@ fn alone<T>(paths: &Paths<'_>, lower: impl FnOnce(&mut Lowering<'_>) -> T) -> (P
     };
     let lowered = lower(&mut lowering);
     let constants = lowering.constants;
-    (Plan { rules: Vec::new(), trie, constants, ids: [u16::MAX; 3] }, lowered)
+    let (rules, ids, checks) = (Vec::new(), [u16::MAX; 3], Checks::default());
+    (Plan { rules, trie, constants, ids, checks }, lowered)
 }
 
 /// True for the paths that facts of admission answer without the event's bytes.

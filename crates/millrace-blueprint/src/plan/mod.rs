@@ -17,6 +17,7 @@ use millrace_model::diagnostic::{Diagnostic, Severity, nearest};
 use serde_json::Value;
 
 use crate::settings::SettingValues;
+use crate::syntax::ast::Checks;
 use crate::{Blueprint, Setting};
 use node::Rule;
 use trie::Trie;
@@ -31,6 +32,8 @@ pub struct Plan {
     pub(crate) constants: Vec<Box<[u8]>>,
     /// The slots of `userId`, `anonymousId` and `previousId`, which decide the lanes of rows.
     pub(crate) ids: [u16; 3],
+    /// What becomes of values that Mixpanel would change or refuse.
+    pub(crate) checks: Checks,
 }
 
 impl Plan {

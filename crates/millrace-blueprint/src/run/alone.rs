@@ -38,7 +38,7 @@ impl Mapper {
         let mut run = Run::start(plan, &event, &mut self.scratch).ok()?;
         run.free = true;
         let value = run.value(node, 0);
-        if run.overflow.is_some() {
+        if run.overflow.get().is_some() {
             return None;
         }
         let mut json = Vec::new();

@@ -5,7 +5,7 @@ use millrace_model::time::UnixMillis;
 
 use super::Run;
 use super::object::{Layout, Members};
-use super::value::{Value, close};
+use super::value::Value;
 use crate::json::{careful, number, text};
 use crate::plan::node::{Call, Filter, Object};
 use crate::syntax::functions::Function;
@@ -266,7 +266,7 @@ impl<'a> Run<'a> {
                 Layout { members: Members::Any, level: below, first: true, outermost: false };
             let count = run.write_members(&object, base, layout, out);
             out.push(b'}');
-            close(count, level, out)
+            run.close(count, level, out)
         })
     }
 }

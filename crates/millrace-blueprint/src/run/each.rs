@@ -6,7 +6,7 @@
 use millrace_model::code::Code;
 
 use super::scan::{self, Slot};
-use super::value::{Value, finish_list};
+use super::value::Value;
 use super::{ARENA_LIMIT, Frame, Run};
 use crate::json::cursor::Cursor;
 use crate::plan::node::Each;
@@ -57,7 +57,7 @@ impl<'a> Run<'a> {
                 count += usize::from(self.item(value, count, level, out));
             }
             if out.len() + self.scratch.arena.len() > ARENA_LIMIT {
-                self.overflow = Some(Code::RowTooLarge);
+                self.overflow.set(Some(Code::RowTooLarge));
                 break;
             }
             let mut cursor = Cursor { bytes: self.source(made), at };
@@ -65,7 +65,7 @@ impl<'a> Run<'a> {
             at = cursor.at;
         }
         self.exit(outer);
-        finish_list(count, level, out)
+        self.finish_list(count, level, out)
     }
 
     /// The value of a shape over one value.
@@ -82,7 +82,7 @@ impl<'a> Run<'a> {
         };
         let shaped = if read { self.value(&each.shape, level) } else { Value::Nothing };
         if self.scratch.arena.len() > ARENA_LIMIT {
-            self.overflow = Some(Code::RowTooLarge);
+            self.overflow.set(Some(Code::RowTooLarge));
         }
         self.exit(outer);
         shaped

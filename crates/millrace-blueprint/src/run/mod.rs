@@ -16,6 +16,8 @@ mod scan;
 mod test;
 mod value;
 
+use std::cell::Cell;
+
 use millrace_model::code::Code;
 use millrace_model::disposition::FilterReason;
 use millrace_model::event::{EventKind, Facts};
@@ -25,6 +27,7 @@ use millrace_model::time::UnixMillis;
 
 use crate::Plan;
 use crate::plan::node::{Outcome, Rule};
+use crate::syntax::ast::{Checks, TimeAhead};
 use explain::Trace;
 use object::Pending;
 use scan::Slot;
@@ -51,10 +54,10 @@ const FIRST_TIME: UnixMillis = UnixMillis(31_536_000_000);
 /// (reference/mixpanel-api.md 2.4).
 const AHEAD_LIMIT: i64 = 3_600_000;
 
-/// The time, or that of the receipt when it lies too far ahead of it.
-fn not_ahead(time: UnixMillis, received_at: UnixMillis) -> UnixMillis {
+/// The time, or that of the receipt when it lies too far ahead of it and must not.
+fn not_ahead(checks: Checks, time: UnixMillis, received_at: UnixMillis) -> UnixMillis {
     let ahead = time.0.saturating_sub(received_at.0) > AHEAD_LIMIT;
-    if ahead { received_at } else { time }
+    if ahead && checks.time_ahead == TimeAhead::Receipt { received_at } else { time }
 }
 
 /// What may be made of one event before it is given up, in bytes: far above what rows can hold.
@@ -155,7 +158,7 @@ struct Run<'a> {
     /// True while a value is made that stands nowhere itself: limits wait for its place.
     free: bool,
     /// What is made has passed a bound: the event is set aside with this code.
-    overflow: Option<Code>,
+    overflow: Cell<Option<Code>>,
     lanes: Lanes,
     /// The insert id of the event's first row, once one is needed.
     insert_id: Option<InsertId>,
@@ -180,7 +183,7 @@ impl<'a> Run<'a> {
             return Err(malformed());
         }
         scan::event(plan, event.body, scratch).map_err(|_| malformed())?;
-        let time = not_ahead(event.facts.time, event.received_at);
+        let time = not_ahead(plan.checks, event.facts.time, event.received_at);
         let mut run = Run {
             plan,
             event,
@@ -188,7 +191,7 @@ impl<'a> Run<'a> {
             time,
             frame: Frame::default(),
             free: false,
-            overflow: None,
+            overflow: Cell::new(None),
             lanes: Lanes::default(),
             insert_id: None,
             event_rows: 0,

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use super::Run;
 use super::object::{Layout, Members};
-use super::value::{Value, close};
+use super::value::Value;
 use crate::agent;
 use crate::json::text;
 use crate::plan::keys;
@@ -80,7 +80,7 @@ impl<'a> Run<'a> {
             out.push(b'[');
             run.copy(value, level.saturating_add(1), out);
             out.push(b']');
-            close(1, level, out)
+            run.close(1, level, out)
         })
     }
 
@@ -159,7 +159,7 @@ impl<'a> Run<'a> {
                 Layout { members: Members::Any, level: below, first: true, outermost: false };
             let count = run.write_members(object, base, layout, out);
             out.push(b'}');
-            close(count, level, out)
+            run.close(count, level, out)
         })
     }
 }

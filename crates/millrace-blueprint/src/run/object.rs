@@ -6,7 +6,7 @@
 use millrace_model::code::Code;
 
 use super::Run;
-use super::value::{Value, close};
+use super::value::Value;
 use crate::json::cursor::{Cursor, DEPTH_LIMIT};
 use crate::json::text;
 use crate::plan::keys;
@@ -74,7 +74,7 @@ impl<'a> Run<'a> {
             Layout { members: Members::Any, level: level_below, first: true, outermost: false };
         let count = self.write_members(object, base, layout, out);
         out.push(b'}');
-        close(count, level, out) || object.exact
+        self.close(count, level, out) || object.exact
     }
 
     /// Gathers the members of an object, whose values stand at `level`. Gives where they begin.
@@ -151,7 +151,7 @@ impl<'a> Run<'a> {
                 name = self.plain_name(name);
             }
             self.spread_member(object, base, entry, name, part(from, to), filter);
-            if self.overflow.is_some() {
+            if self.overflow.get().is_some() {
                 return;
             }
         }
@@ -202,7 +202,7 @@ impl<'a> Run<'a> {
         }
         self.scratch.pending.push(Pending { entry, name, value, number, hash, alive: true });
         if self.scratch.pending.len() - base > GATHER_LIMIT * 2 {
-            self.overflow = Some(Code::TooManyProperties);
+            self.overflow.set(Some(Code::TooManyProperties));
         }
     }
 

@@ -30,7 +30,7 @@ impl Run<'_> {
         // Calls inside calls would otherwise make a small text as large as they like.
         let places = text.len().checked_div(from.len()).unwrap_or_default();
         if places.saturating_mul(to.len()) > ARENA_LIMIT {
-            self.overflow = Some(Code::RowTooLarge);
+            self.overflow.set(Some(Code::RowTooLarge));
             return Value::Nothing;
         }
         let done = replaced(text, from, to, has(FIRST), has(IGNORE_CASE));
@@ -88,7 +88,7 @@ impl Run<'_> {
         let mut flat = Flat { separator, keep_lists, exact, ..Flat::default() };
         flat.add(&mut Cursor::new(self.json(value)), &mut String::new());
         if flat.size > ARENA_LIMIT {
-            self.overflow = Some(Code::RowTooLarge);
+            self.overflow.set(Some(Code::RowTooLarge));
             return Value::Nothing;
         }
         let mut json = vec![b'{'];

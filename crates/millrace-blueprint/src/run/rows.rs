@@ -111,7 +111,7 @@ impl<'a> Run<'a> {
             let message = format!("the event's time {time} lies before 1971");
             return Err(Stop::new(Code::TimeOutOfRange, message));
         }
-        Ok(not_ahead(time, self.event.received_at).0)
+        Ok(not_ahead(self.plan.checks, time, self.event.received_at).0)
     }
 
     fn event_row(&mut self, event: &'a Event, out: &mut Rows) -> Result<(), Stop> {
@@ -347,7 +347,7 @@ impl<'a> Run<'a> {
 
     /// Stops the event when a bound was met while its values were made.
     fn within_bounds(&self) -> Result<(), Stop> {
-        match self.overflow {
+        match self.overflow.get() {
             None => Ok(()),
             Some(code) => Err(Stop::new(code, "the event maps to more than a row can hold")),
         }

@@ -10,6 +10,7 @@ use crate::json::careful;
 use crate::json::cursor::{Cursor, DEPTH_LIMIT, MEMBER_LIMIT, Shape};
 use crate::json::{number, text};
 use crate::plan::node::{Fact, Node, Part};
+use crate::syntax::ast::WideValues;
 
 /// How many bytes of an id Mixpanel keeps (reference/mixpanel-api.md 2.3).
 const ID_LIMIT: usize = 255;
@@ -128,7 +129,7 @@ impl<'a> Run<'a> {
 
     pub(super) fn keep(&mut self, json: &[u8]) -> Value {
         if self.scratch.arena.len().saturating_add(json.len()) > ARENA_LIMIT {
-            self.overflow = Some(Code::RowTooLarge);
+            self.overflow.set(Some(Code::RowTooLarge));
             return Value::Nothing;
         }
         let start = u32::try_from(self.scratch.arena.len());
@@ -145,6 +146,12 @@ impl<'a> Run<'a> {
             Value::Event(slot) | Value::Piece(slot)
                 if !self.free && !careful::fits(slot.shape, level) =>
             {
+                if slot.shape.odd
+                    && self.plan.checks.wide_values == WideValues::SetAside
+                    && careful::holds_wide(self.json(value), level)
+                {
+                    self.overflow.set(Some(Code::TooManyProperties));
+                }
                 careful::copy(self.json(value), level, out);
             }
             Value::Nothing
@@ -201,7 +208,7 @@ impl<'a> Run<'a> {
                     let value = run.value(node, level.saturating_add(1));
                     count += usize::from(run.item(value, count, level, out));
                 }
-                finish_list(count, level, out)
+                run.finish_list(count, level, out)
             }),
             Node::KeptList(list) => self.make(|run, out| {
                 out.push(b'[');
@@ -209,7 +216,7 @@ impl<'a> Run<'a> {
                     let value = run.value(node, level.saturating_add(1));
                     run.item_or_null(value, count, level, out);
                 }
-                finish_list(list.len(), level, out);
+                run.finish_list(list.len(), level, out);
                 true
             }),
             Node::Each(each) => {
@@ -326,24 +333,27 @@ impl<'a> Run<'a> {
         let json = self.json(value);
         careful::is_number(json).then(|| number::parse(json)).flatten()
     }
-}
 
-/// Closes a list that was built. One without items is nothing; one that Mixpanel would refuse
-/// becomes text.
-pub(super) fn finish_list(count: usize, level: u8, out: &mut Vec<u8>) -> bool {
-    out.push(b']');
-    close(count, level, out)
-}
+    /// Closes a list that was built. One without items is nothing; one that Mixpanel would refuse
+    /// becomes text.
+    pub(super) fn finish_list(&self, count: usize, level: u8, out: &mut Vec<u8>) -> bool {
+        out.push(b']');
+        self.close(count, level, out)
+    }
 
-/// What is true for lists and objects that were built. At level 0 stands what is only made to be
-/// spread: the row's own limits hold for its members.
-pub(super) fn close(count: usize, level: u8, out: &mut Vec<u8>) -> bool {
-    if level == 0 {
-        return count > 0;
+    /// What is true for lists and objects that were built. At level 0 stands what is only made to
+    /// be spread: the row's own limits hold for its members.
+    pub(super) fn close(&self, count: usize, level: u8, out: &mut Vec<u8>) -> bool {
+        if level == 0 {
+            return count > 0;
+        }
+        if count >= MEMBER_LIMIT && self.plan.checks.wide_values == WideValues::SetAside {
+            self.overflow.set(Some(Code::TooManyProperties));
+        }
+        if count >= MEMBER_LIMIT || level > careful::LEVEL_LIMIT {
+            let json = std::mem::take(out);
+            careful::as_text(&json, out);
+        }
+        count > 0
     }
-    if count >= MEMBER_LIMIT || level > careful::LEVEL_LIMIT {
-        let json = std::mem::take(out);
-        careful::as_text(&json, out);
-    }
-    count > 0
 }

@@ -7,6 +7,7 @@ use millrace_model::code::Code;
 use millrace_model::event::EventKind;
 
 use super::functions::Function;
+use crate::blueprint::{Deviation, Variant};
 use crate::settings::Setting;
 
 /// A place in the text: line and column in characters, from 1; zeros when there is none.
@@ -16,12 +17,74 @@ pub(crate) struct Place {
     pub(crate) column: u32,
 }
 
+macro_rules! words {
+    ($(#[$meta:meta])+ $name:ident { $($(#[$inner:meta])* $variant:ident = $text:literal,)+ }) => {
+        $(#[$meta])+
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        pub(crate) enum $name { $($(#[$inner])* $variant,)+ }
+
+        #[allow(dead_code, reason = "not every list of words needs both directions")]
+        impl $name {
+            /// The words of the language for these.
+            pub(crate) const WORDS: &'static [&'static str] = &[$($text,)+];
+
+            /// The word for it.
+            pub(crate) const fn as_str(self) -> &'static str {
+                match self { $($name::$variant => $text,)+ }
+            }
+
+            /// What a word means.
+            pub(crate) fn parse(text: &str) -> Option<$name> {
+                match text { $($text => Some($name::$variant),)+ _ => None }
+            }
+        }
+    };
+}
+pub(crate) use words;
+
 /// A whole blueprint.
 #[derive(Clone, Debug)]
 pub(crate) struct Checked {
     pub(crate) name: String,
+    pub(crate) about: String,
+    /// The system that the blueprint takes the place of; empty for none.
+    pub(crate) replaces: String,
+    pub(crate) deviations: Vec<Deviation>,
+    pub(crate) checks: Checks,
     pub(crate) settings: Vec<Setting>,
+    pub(crate) variants: Vec<Variant>,
     pub(crate) rules: Vec<Rule>,
+}
+
+/// What becomes of values that Mixpanel would change or refuse, where there is a choice.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Checks {
+    pub(crate) time_ahead: TimeAhead,
+    pub(crate) wide_values: WideValues,
+}
+
+words! {
+    /// What becomes of a time that lies too far ahead of its receipt.
+    #[derive(Default)]
+    TimeAhead {
+        /// It becomes the time of the receipt.
+        #[default]
+        Receipt = "receipt",
+        /// It is sent as it is.
+        Keep = "keep",
+    }
+}
+
+words! {
+    /// What becomes of lists and objects with more members than Mixpanel takes.
+    #[derive(Default)]
+    WideValues {
+        /// They become their JSON as text.
+        #[default]
+        Text = "text",
+        /// The event is set aside.
+        SetAside = "set_aside",
+    }
 }
 
 /// A rule: which events it takes and what becomes of them.
@@ -60,31 +123,6 @@ impl Action {
         self.fields.iter().find(|(name, _)| *name == field).map(|(_, value)| value)
     }
 }
-
-macro_rules! words {
-    ($(#[doc = $doc:literal])+ $name:ident { $($variant:ident = $text:literal,)+ }) => {
-        $(#[doc = $doc])+
-        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-        pub(crate) enum $name { $($variant,)+ }
-
-        #[allow(dead_code, reason = "not every list of words needs both directions")]
-        impl $name {
-            /// The words of the language for these.
-            pub(crate) const WORDS: &'static [&'static str] = &[$($text,)+];
-
-            /// The word for it.
-            pub(crate) const fn as_str(self) -> &'static str {
-                match self { $($name::$variant => $text,)+ }
-            }
-
-            /// What a word means.
-            pub(crate) fn parse(text: &str) -> Option<$name> {
-                match text { $($text => Some($name::$variant),)+ _ => None }
-            }
-        }
-    };
-}
-pub(crate) use words;
 
 words! {
     /// What an action does at Mixpanel.

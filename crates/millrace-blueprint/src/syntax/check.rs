@@ -1,21 +1,29 @@
-//! The blueprint as a whole: its keys, settings, shared blocks and rules.
+//! The blueprint as a whole: its keys, shared blocks and rules.
 
 use std::collections::HashMap;
 
 use millrace_model::code::Code;
 use millrace_model::diagnostic::Diagnostic;
-use serde_json::Value;
 
-use super::actions;
-use super::ast::{Checked, Condition, Kinds, Outcome, Place, Rule};
+use super::ast::{Checked, Checks, Condition, Kinds, Outcome, Place, Rule};
+use super::parts::{known_keys, map, member, switch, text};
 use super::problems::Problems;
 use super::tree::{self, Key, Node, NodeValue, Scalar};
 use super::values::{Block, Reader};
-use crate::settings::{Setting, SettingKind};
+use super::{actions, declared};
+use crate::settings::Setting;
 
-const TOP_KEYS: [&str; 5] = ["blueprint", "about", "settings", "shared", "rules"];
-const SETTING_KEYS: [&str; 4] = ["kind", "of", "default", "about"];
-const SETTING_KINDS: [&str; 6] = ["text", "number", "switch", "choice", "list", "ignored"];
+const TOP_KEYS: [&str; 9] = [
+    "blueprint",
+    "about",
+    "replaces",
+    "deviations",
+    "checks",
+    "settings",
+    "variants",
+    "shared",
+    "rules",
+];
 const RULE_KEYS: [&str; 7] = ["name", "about", "when", "continue", "send", "drop", "set_aside"];
 const SET_ASIDE_KEYS: [&str; 2] = ["code", "message"];
 
@@ -40,13 +48,24 @@ fn top(root: &Node, problems: &mut Problems) -> Option<Checked> {
             String::new()
         }
     };
-    if let Some(node) = member(members, "about") {
-        text(node, "`about`", problems);
-    }
-    let settings = match member(members, "settings") {
-        Some(node) => settings(node, problems),
-        None => Vec::new(),
+    let said = |key: &str, problems: &mut Problems| match member(members, key) {
+        Some(node) => text(node, &format!("`{key}`"), problems).unwrap_or_default(),
+        None => String::new(),
     };
+    let about = said("about", problems);
+    let replaces = said("replaces", problems);
+    let deviations = member(members, "deviations")
+        .map(|node| declared::deviations(node, problems))
+        .unwrap_or_default();
+    let checks = member(members, "checks")
+        .map(|node| declared::checks(node, Checks::default(), problems))
+        .unwrap_or_default();
+    let settings = member(members, "settings")
+        .map(|node| declared::settings(node, problems))
+        .unwrap_or_default();
+    let variants = member(members, "variants")
+        .map(|node| declared::variants(node, &name, &settings, checks, problems))
+        .unwrap_or_default();
     let mut shared = HashMap::new();
     let mut size = 0;
     if let Some(node) = member(members, "shared") {
@@ -73,139 +92,7 @@ fn top(root: &Node, problems: &mut Problems) -> Option<Checked> {
         None => problems.add(root.place, Code::MissingKey, "the blueprint has no rules", None),
     }
     reachable(&rules, problems);
-    Some(Checked { name, settings, rules })
-}
-
-fn map<'a>(node: &'a Node, what: &str, problems: &mut Problems) -> Option<&'a [(Key, Node)]> {
-    match &node.value {
-        NodeValue::Map(members) => Some(members),
-        NodeValue::Scalar(_) | NodeValue::List(_) => {
-            let message = format!("{what} is a map, not {}", node.describe());
-            problems.add(node.place, Code::BadValue, message, None);
-            None
-        }
-    }
-}
-
-fn member<'a>(members: &'a [(Key, Node)], name: &str) -> Option<&'a Node> {
-    members.iter().find(|(key, _)| key.text == name).map(|(_, node)| node)
-}
-
-fn known_keys(members: &[(Key, Node)], known: &[&str], what: &str, problems: &mut Problems) {
-    for (key, _) in members {
-        if !known.contains(&key.text.as_str()) {
-            let what = format!("the key of {what}");
-            problems.unknown(key.place, Code::UnknownKey, &what, &key.text, known);
-        }
-    }
-}
-
-fn text(node: &Node, what: &str, problems: &mut Problems) -> Option<String> {
-    match &node.value {
-        NodeValue::Scalar(Scalar { text, .. }) if !text.is_empty() => Some(text.clone()),
-        _ => {
-            problems.add(node.place, Code::BadValue, format!("{what} takes a text"), None);
-            None
-        }
-    }
-}
-
-fn switch(node: &Node, what: &str, problems: &mut Problems) -> bool {
-    match &node.value {
-        NodeValue::Scalar(Scalar { text, plain: true, .. }) if text == "true" => true,
-        NodeValue::Scalar(Scalar { text, plain: true, .. }) if text == "false" => false,
-        _ => {
-            problems.add(node.place, Code::BadValue, format!("{what} takes true or false"), None);
-            false
-        }
-    }
-}
-
-fn settings(node: &Node, problems: &mut Problems) -> Vec<Setting> {
-    let mut settings = Vec::new();
-    for (key, node) in map(node, "`settings`", problems).unwrap_or_default() {
-        let plain = |c: char| c.is_ascii_alphanumeric() || c == '_';
-        if key.text.is_empty() || !key.text.chars().all(plain) {
-            let message = "a setting's name has letters, digits and _ only";
-            problems.add(key.place, Code::BadValue, message, None);
-        }
-        settings.extend(setting(key, node, problems));
-    }
-    settings
-}
-
-fn setting(key: &Key, node: &Node, problems: &mut Problems) -> Option<Setting> {
-    let members = map(node, "a setting", problems)?;
-    known_keys(members, &SETTING_KEYS, "a setting", problems);
-    let about = match member(members, "about") {
-        Some(node) => text(node, "`about`", problems).unwrap_or_default(),
-        None => String::new(),
-    };
-    let Some(kind_node) = member(members, "kind") else {
-        let hint = Some(format!("known are {}", SETTING_KINDS.join(", ")));
-        problems.add(key.place, Code::MissingKey, "the setting needs a kind", hint);
-        return None;
-    };
-    let kind = match text(kind_node, "`kind`", problems)?.as_str() {
-        "text" => SettingKind::Text,
-        "number" => SettingKind::Number,
-        "switch" => SettingKind::Switch,
-        "choice" => SettingKind::Choice(choices(key, members, problems)),
-        "list" => SettingKind::List,
-        "ignored" => SettingKind::Ignored,
-        other => {
-            let what = "the kind";
-            problems.unknown(kind_node.place, Code::BadValue, what, other, &SETTING_KINDS);
-            return None;
-        }
-    };
-    if let Some(of) = member(members, "of")
-        && !matches!(kind, SettingKind::Choice(_))
-    {
-        problems.add(of.place, Code::UnknownKey, "only a choice has `of`", None);
-    }
-    if kind == SettingKind::Ignored && member(members, "default").is_none() {
-        return Some(Setting { name: key.text.clone(), kind, default: Value::Null, about });
-    }
-    let Some(default_node) = member(members, "default") else {
-        problems.add(key.place, Code::MissingKey, "the setting needs a default", None);
-        return None;
-    };
-    let default = plain_value(default_node);
-    if !kind.takes(&default) {
-        let message = format!("the default must be {}", kind.describe());
-        problems.add(default_node.place, Code::BadValue, message, None);
-        return None;
-    }
-    Some(Setting { name: key.text.clone(), kind, default, about })
-}
-
-fn choices(key: &Key, members: &[(Key, Node)], problems: &mut Problems) -> Vec<String> {
-    let items = match member(members, "of").map(|node| &node.value) {
-        Some(NodeValue::List(items)) if !items.is_empty() => items.as_slice(),
-        _ => {
-            problems.add(key.place, Code::MissingKey, "a choice needs a list `of` texts", None);
-            &[]
-        }
-    };
-    items.iter().filter_map(|item| text(item, "a choice", problems)).collect()
-}
-
-/// A scalar as plain data, without any expression in it.
-fn plain_value(node: &Node) -> Value {
-    let scalar = match &node.value {
-        NodeValue::Scalar(scalar) => scalar,
-        NodeValue::List(items) => return items.iter().map(plain_value).collect(),
-        NodeValue::Map(_) => return Value::Null,
-    };
-    match scalar.text.as_str() {
-        "true" if scalar.plain => Value::Bool(true),
-        "false" if scalar.plain => Value::Bool(false),
-        text if scalar.plain && crate::json::number::is_finite_number(text.as_bytes()) => {
-            serde_json::from_str(text).unwrap_or(Value::Null)
-        }
-        text => Value::String(text.to_owned()),
-    }
+    Some(Checked { name, about, replaces, deviations, checks, settings, variants, rules })
 }
 
 /// Reads the blocks of `shared` from top to bottom; a block may use those above it.

@@ -1,15 +1,18 @@
 //! From text to the checked tree: every mistake of the text is found in one go.
 //!
 //! `tree` reads YAML, `lexer`, `expression` and `matching` the small languages inside its scalars,
-//! `values` the nested values, `actions` what a rule sends, and `check` the blueprint as a whole.
+//! `values` the nested values, `actions` what a rule sends, `declared` what a blueprint says about
+//! itself, and `check` the blueprint as a whole. `parts` is what the last two share.
 
 mod actions;
 pub(crate) mod ast;
 mod check;
+mod declared;
 mod expression;
 pub(crate) mod functions;
 mod lexer;
 mod matching;
+mod parts;
 mod problems;
 #[cfg(test)]
 mod tests;

@@ -80,6 +80,33 @@ fn lists_in_settings_are_checked() {
 }
 
 #[test]
+fn variants_are_the_same_blueprint_with_other_defaults() {
+    let text = "blueprint: b\nabout: plain\nreplaces: Tool\ndeviations:\n  - { what: A, why: B }\n\
+        checks: { time_ahead: keep }\nsettings:\n  tone: { kind: choice, of: [low, high], default: low }\n\
+        variants:\n  b-classic: { about: old, settings: { tone: high }, checks: { wide_values: set_aside } }\n\
+        rules: [{ name: r, drop: true }]\n";
+    let blueprint = Blueprint::parse("b.yaml", text).expect("right");
+    assert_eq!((blueprint.about(), blueprint.replaces()), ("plain", "Tool"));
+    assert_eq!(blueprint.deviations().len(), 1);
+    let variant = blueprint.variant("b-classic").expect("there");
+    assert_eq!((variant.name(), variant.about()), ("b-classic", "old"));
+    assert_eq!(variant.settings()[0].default, "high");
+    assert!(variant.variants().is_empty() && blueprint.variant("c").is_none());
+    assert_ne!(variant.checked.checks.wide_values, blueprint.checked.checks.wide_values);
+    assert_eq!(variant.checked.checks.time_ahead, blueprint.checked.checks.time_ahead);
+    for (from, to, wanted) in [
+        ("tone: high", "tune: high", "10:40: MR5104 the setting `tune` is not known"),
+        ("tone: high", "tone: hi", "10:46: MR5004 the setting `tone` takes one of low, high"),
+        ("b-classic:", "b:", "10:3: MR5006 a variant needs another name than its blueprint"),
+        ("time_ahead: keep", "time_ahead: kep", "6:23: MR5004 the choice `kep` is not known"),
+        ("what: A, ", "", "5:5: MR5005 a deviation needs the text `what`"),
+    ] {
+        let found = problems(&text.replace(from, to));
+        assert!(found.len() == 1 && found[0].contains(wanted), "{wanted}: {found:?}");
+    }
+}
+
+#[test]
 fn these_values_are_refused_at_their_place() {
     // Columns count from the 16th, where the value begins.
     for (value, wanted) in [

@@ -228,3 +228,21 @@ fn the_last_of_equal_keys_wins_among_many_as_well() {
         }
     }
 }
+
+#[test]
+fn checks_can_be_done_otherwise() {
+    let text = "blueprint: b\nchecks: { time_ahead: keep, wide_values: set_aside }\nrules:\n  - name: r\n    send:\n      \
+        - event: { name: $.event, distinct_id: $.userId, properties: { \"...\": $.properties, made: [list($.x)] } }\n";
+    let blueprint = Blueprint::parse("b", text).expect("right");
+    let mut mapping = Mapping::new(&blueprint, &json!({}));
+    let wide = format!("[{}1]", "1,".repeat(254));
+    assert_eq!(
+        mapping.outcome(&track(&format!(r#"{{"a":[{wide}]}}"#))),
+        json!({"set_aside": "MR2004"})
+    );
+    // Nothing is refused of what stands inside of a text.
+    let deep = format!(r#"{{"a":[[[[{wide}]]]]}}"#);
+    assert_eq!(mapping.map(&track(&deep)), Mapped::Send);
+    mapping.received_at = UnixMillis(AT.0 - 86_400_000);
+    assert_eq!(mapping.outcome(&track("{}"))[0]["body"]["properties"]["time"], json!(AT.0));
+}
