@@ -5,6 +5,8 @@
 //! first in the table, and Safari, which everybody claims to be, last. Pure; the mapper keeps the
 //! answers (`run::call`), since a few user agents make up nearly all events.
 
+pub(crate) mod segment;
+
 /// A token of a user agent and the browser that it stands for.
 struct Token {
     /// How its part of the user agent begins; the version follows.

@@ -9,6 +9,7 @@ mod deviations;
 mod report;
 mod rudderstack;
 mod rudderstack_delivery;
+mod segment_agents;
 mod segment_fql;
 mod segment_mapping;
 #[cfg(test)]
@@ -85,6 +86,7 @@ fn run_file(path: &Path) -> anyhow::Result<(String, Vec<Case>)> {
     let cases = match (format, suite) {
         ("millrace-conformance/1", "rudderstack") => rudderstack::run(cases),
         ("fql/1", _) => segment_fql::run(cases),
+        ("useragent/1", _) => segment_agents::run(cases)?,
         ("mapping/1", _) => segment_mapping::run(&text, cases)?,
         _ => cases
             .iter()

@@ -3,6 +3,7 @@
 use millrace_model::time::UnixMillis;
 use serde_json::{Value, json};
 
+use crate::agent::segment::Components;
 use crate::syntax::functions::Function;
 
 pub(crate) fn scalar_text(value: &Value) -> Option<String> {
@@ -102,6 +103,15 @@ pub(crate) fn call(
         }
         (Function::BrowserVersion, Value::String(agent)) => {
             crate::agent::browser(agent).and_then(|(_, version)| version).map(|text| json!(text))
+        }
+        (Function::SegmentBrowser, Value::String(agent)) => {
+            Some(json!(crate::agent::segment::browser(agent)))
+        }
+        (Function::SegmentBrowserVersion, Value::String(agent)) => {
+            crate::agent::segment::version(agent, Components::All).map(|text| json!(text))
+        }
+        (Function::SyftBrowserVersion, Value::String(agent)) => {
+            crate::agent::segment::version(agent, Components::Two).map(|text| json!(text))
         }
         (Function::Prefixed, Value::Object(members)) => {
             let members: serde_json::Map<String, Value> = members

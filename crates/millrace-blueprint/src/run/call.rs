@@ -71,6 +71,11 @@ impl<'a> Run<'a> {
             Function::List => self.list_of(value, level),
             Function::Browser => self.browser(value, |browser| &browser.name),
             Function::BrowserVersion => self.browser(value, |browser| &browser.version),
+            Function::SegmentBrowser => self.browser(value, |browser| &browser.segment_name),
+            Function::SegmentBrowserVersion => {
+                self.browser(value, |browser| &browser.segment_version)
+            }
+            Function::SyftBrowserVersion => self.browser(value, |browser| &browser.syft_version),
             Function::Prefixed => self.prefixed(value, call, level),
             Function::Rename => self.renamed(value, call, level),
             Function::Fill => self

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use super::Run;
 use super::object::{Layout, Members};
 use super::value::Value;
-use crate::agent;
+use crate::agent::{self, segment::Components};
 use crate::json::text;
 use crate::plan::keys;
 use crate::plan::node::{Call, Object};
@@ -21,6 +21,11 @@ const AGENT_LENGTH_LIMIT: usize = 1024;
 pub(super) struct Browser {
     pub(super) name: Vec<u8>,
     pub(super) version: Vec<u8>,
+    /// What Segment's destination reads; the name is there, if empty.
+    pub(super) segment_name: Vec<u8>,
+    pub(super) segment_version: Vec<u8>,
+    /// What Syft's destination reads.
+    pub(super) syft_version: Vec<u8>,
 }
 
 /// The browsers of the user agents seen last, by their JSON text. What a user agent gives depends
@@ -37,6 +42,13 @@ fn read(agent: &str) -> Browser {
         if let Some(version) = version {
             text::write(version, &mut browser.version);
         }
+    }
+    text::write(agent::segment::browser(agent), &mut browser.segment_name);
+    if let Some(version) = agent::segment::version(agent, Components::All) {
+        text::write(version, &mut browser.segment_version);
+    }
+    if let Some(version) = agent::segment::version(agent, Components::Two) {
+        text::write(version, &mut browser.syft_version);
     }
     browser
 }

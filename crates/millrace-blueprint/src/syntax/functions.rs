@@ -23,6 +23,9 @@ words! {
         List = "list",
         Browser = "browser",
         BrowserVersion = "browser_version",
+        SegmentBrowser = "segment_browser",
+        SegmentBrowserVersion = "segment_browser_version",
+        SyftBrowserVersion = "syft_browser_version",
         Prefixed = "prefixed",
         Rename = "rename",
         At = "at",
@@ -84,6 +87,9 @@ impl Function {
             | Function::List
             | Function::Browser
             | Function::BrowserVersion
+            | Function::SegmentBrowser
+            | Function::SegmentBrowserVersion
+            | Function::SyftBrowserVersion
             | Function::Json
             | Function::FromJson
             | Function::WithoutNulls
@@ -119,6 +125,9 @@ impl Function {
             Function::List => "list(value)",
             Function::Browser => "browser(user_agent)",
             Function::BrowserVersion => "browser_version(user_agent)",
+            Function::SegmentBrowser => "segment_browser(user_agent)",
+            Function::SegmentBrowserVersion => "segment_browser_version(user_agent)",
+            Function::SyftBrowserVersion => "syft_browser_version(user_agent)",
             Function::Prefixed => "prefixed(object, \"prefix\")",
             Function::Rename => "rename(object, old, \"new\", ...)",
             Function::At => "at($.object, settings.NAME)",
