@@ -15,12 +15,14 @@
 //! | `agent` | which browser a user agent names |
 //! | `run` | a plan over an event: conditions, values, rows |
 //! | [`segment`] | the notation of Segment: its match texts and mappings |
+//! | `adobe` | the comparisons of Adobe's event forwarding, and its rules |
 //! | `built_in` | the blueprints that come with Millrace |
 //!
 //! A [`Plan`] is shared by all threads; each thread has a [`Mapper`] whose memory is used again
 //! for every event. There is no I/O, no clock and no async in this crate: what the same plan makes
 //! of the same event is the same for ever (DESIGN promises 2 and 6).
 
+mod adobe;
 mod agent;
 mod blueprint;
 mod built_in;

@@ -4,6 +4,7 @@
 //! plan makes of an event must be equal to what the oracle makes of it. It leaves out what has
 //! tests of its own: values of a shape that Mixpanel refuses, and the size limits of rows.
 
+mod comparison;
 mod functions;
 mod laws;
 
@@ -407,6 +408,9 @@ impl Oracle<'_> {
             Condition::UuidShaped(inner) => value(inner)
                 .is_some_and(|value| value.as_str().is_some_and(functions::is_uuid_shaped)),
             Condition::True(inner) => value(inner) == Some(Value::Bool(true)),
+            Condition::Compared { operator, left, right } => {
+                comparison::holds(operator, value(left).as_ref(), value(right).as_ref())
+            }
         }
     }
 }

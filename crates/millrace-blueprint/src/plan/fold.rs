@@ -103,6 +103,7 @@ pub(crate) fn constant(condition: &Condition, values: &Values<'_>) -> Option<boo
         Condition::Order { .. }
         | Condition::Text { .. }
         | Condition::Matches(..)
-        | Condition::UuidShaped(_) => None,
+        | Condition::UuidShaped(_)
+        | Condition::Compared { .. } => None,
     }
 }

@@ -280,6 +280,11 @@ impl Writer<'_> {
             Condition::Exists(value) => Condition::Exists(self.expression(value)),
             Condition::UuidShaped(value) => Condition::UuidShaped(self.expression(value)),
             Condition::True(value) => Condition::True(self.expression(value)),
+            Condition::Compared { operator, left, right } => Condition::Compared {
+                operator: operator.clone(),
+                left: self.expression(left),
+                right: self.expression(right),
+            },
         }
     }
 }

@@ -417,6 +417,11 @@ impl Lowering<'_> {
             Condition::Exists(value) => Test::Exists(self.expression(value)),
             Condition::UuidShaped(value) => Test::UuidShaped(self.expression(value)),
             Condition::True(value) => Test::True(self.expression(value)),
+            Condition::Compared { operator, left, right } => Test::Compared {
+                operator: operator.clone(),
+                left: self.expression(left),
+                right: self.expression(right),
+            },
         }
     }
 }

@@ -4,6 +4,7 @@ use millrace_model::code::Code;
 
 use super::keys::Keys;
 use super::trie::Trie;
+use crate::adobe::compare::Operator;
 use crate::syntax::ast::{Field, Kinds, Order, Place, TextTest, Verb};
 use crate::syntax::functions::Function;
 
@@ -216,4 +217,5 @@ pub(crate) enum Test {
     Exists(Node),
     UuidShaped(Node),
     True(Node),
+    Compared { operator: Operator, left: Node, right: Node },
 }

@@ -92,7 +92,9 @@ impl<'a> Paths<'a> {
                 }
             }
             Condition::Not(inner) => self.condition(inner),
-            Condition::Equal(left, right) | Condition::Order { left, right, .. } => {
+            Condition::Equal(left, right)
+            | Condition::Order { left, right, .. }
+            | Condition::Compared { left, right, .. } => {
                 self.expression(left);
                 self.expression(right);
             }

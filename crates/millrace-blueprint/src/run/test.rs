@@ -2,6 +2,7 @@
 
 use super::Run;
 use super::value::Value;
+use crate::adobe::compare::Operand;
 use crate::plan::node::Test;
 use crate::syntax::ast::{Order, TextTest};
 
@@ -58,6 +59,10 @@ impl<'a> Run<'a> {
             Test::True(value) => {
                 let value = self.value(value, 1);
                 self.json(value) == b"true"
+            }
+            Test::Compared { operator, left, right } => {
+                let (left, right) = (self.value(left, 1), self.value(right, 1));
+                operator.holds(&Operand::of(self.json(left)), &Operand::of(self.json(right)))
             }
         }
     }

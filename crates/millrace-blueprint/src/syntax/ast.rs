@@ -7,6 +7,7 @@ use millrace_model::code::Code;
 use millrace_model::event::EventKind;
 
 use super::functions::Function;
+use crate::adobe::compare::Operator;
 use crate::blueprint::{Deviation, Variant};
 use crate::settings::Setting;
 
@@ -280,6 +281,13 @@ pub(crate) enum Condition {
     UuidShaped(Expression),
     /// A value alone: holds when it is `true`.
     True(Expression),
+    /// A comparison with the coercions of Adobe's rules.
+    #[allow(dead_code, reason = "the loader that uses it comes next")]
+    Compared {
+        operator: Operator,
+        left: Expression,
+        right: Expression,
+    },
 }
 
 words! {
@@ -380,6 +388,7 @@ impl Condition {
             | Condition::Matches(..)
             | Condition::Exists(_)
             | Condition::UuidShaped(_)
+            | Condition::Compared { .. }
             | Condition::True(_) => (Kinds::ALL, Kinds::NONE),
         }
     }

@@ -421,7 +421,9 @@ fn visit_condition(condition: &Condition, see: &mut impl FnMut(&Expression)) {
             }
         }
         Condition::Not(inner) => visit_condition(inner, see),
-        Condition::Equal(left, right) | Condition::Order { left, right, .. } => {
+        Condition::Equal(left, right)
+        | Condition::Order { left, right, .. }
+        | Condition::Compared { left, right, .. } => {
             visit(left, see);
             visit(right, see);
         }
