@@ -7,6 +7,7 @@
 //! | [`receipt`] | reading an answer of Mixpanel: a verdict for each row or for the whole request |
 //! | [`scheduler`] | which rows may leave next, in which request, and what an answer does to them |
 //! | [`engine`] | the task of one integration that joins all of these |
+//! | [`rehearsal`] | the same decisions against a script and a virtual clock, for dry runs and tests |
 //!
 //! Nothing here serves HTTP, and nothing here decides what a row says: that is the blueprint's.
 
@@ -14,4 +15,5 @@ pub mod engine;
 pub mod journal;
 pub mod mixpanel;
 pub mod receipt;
+pub mod rehearsal;
 pub mod scheduler;

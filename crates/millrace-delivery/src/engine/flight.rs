@@ -1,28 +1,22 @@
-//! One request, or one probe, on its way: built, sent, its answer read.
+//! Carries an errand over the network: its request built and packed, sent, its answer handed back.
 
 use std::sync::Arc;
 
 use millrace_model::code::Code;
 use millrace_model::intake::AdmitError;
-use millrace_model::row::Endpoint;
 use millrace_model::time::Clock;
 
+use super::errand::{Carried, Errand, Found, Progress};
 use super::seams::EventSink;
-use crate::mixpanel::request::{probe, request};
-use crate::mixpanel::{
-    Credentials, MixpanelOptions, RequestParts, Response, Transport, TransportError,
-    TransportErrorKind,
-};
-use crate::receipt::{self, Proof, Receipt};
+use crate::mixpanel::{MixpanelOptions, Transport};
+use crate::receipt::Receipt;
 use crate::scheduler::{Outgoing, RequestId};
 
 /// What a flight came to.
 #[derive(Debug)]
 pub(super) enum Landing {
-    /// A request has its receipt.
-    Request { id: RequestId, endpoint: Endpoint, rows: usize, receipt: Receipt },
-    /// A probe was answered.
-    Proof(Proof),
+    /// What the errand found.
+    Found(Found),
     /// The intent could not be made durable and never can be, so the request was not sent.
     LogFailed { id: RequestId, code: Code, message: String },
 }
@@ -37,12 +31,15 @@ pub(super) struct Route {
 }
 
 impl Route {
-    /// Sends a request once.
+    /// Sends a request once, and what its answer makes necessary to ask.
     pub(super) async fn fly(self, outgoing: Outgoing) -> Landing {
-        let Outgoing { id, endpoint, repeatable, bodies, insert_ids, .. } = outgoing;
-        let options = Arc::clone(&self.options);
-        let build = move || request(endpoint, bodies.iter().map(AsRef::as_ref), &options).packed();
-        let rows = insert_ids.len();
+        let (id, repeatable) = (outgoing.id, outgoing.repeatable);
+        let carried = Carried { id, endpoint: outgoing.endpoint, rows: outgoing.insert_ids.len() };
+        let errand = Errand::with_rows(Arc::clone(&self.options), outgoing);
+        let build = move || {
+            let parts = errand.parts().packed();
+            (errand, parts)
+        };
         // What is about to be sent is on the disk first, so that after a crash the ledger knows
         // what is sent again. It costs no time of its own while the request is being built.
         let (intent, built) = tokio::join!(self.sink.flush(), tokio::task::spawn_blocking(build));
@@ -55,90 +52,45 @@ impl Route {
             // moments makes a resend that the ledger does not count, under the same insert id.
             Err(AdmitError::DiskFull { .. } | AdmitError::Overloaded { .. }) if repeatable => {}
             Err(error @ (AdmitError::DiskFull { .. } | AdmitError::Overloaded { .. })) => {
-                let receipt = Receipt::Retry {
-                    after: Some(error.retry_after()),
-                    code: error.code(),
-                    reason: error.to_string(),
-                    perhaps_taken: false,
-                };
-                return Landing::Request { id, endpoint, rows, receipt };
+                let after = Some(error.retry_after());
+                let receipt = not_sent(after, error.code(), error.to_string());
+                return Landing::Found(Found::Receipt(carried, receipt));
             }
         }
-        let answer = match built {
-            Ok(parts) => self.transport.send(parts).await,
-            // The runtime goes down, and this task with it.
-            Err(error) => Err(TransportError {
-                kind: TransportErrorKind::Invalid,
-                message: error.to_string(),
-            }),
-        };
-        let mut receipt = receipt::read(&answer, &insert_ids, self.clock.now());
-        if endpoint == Endpoint::Import && matches!(receipt, Receipt::Bisect { .. }) {
-            receipt = self.doubt(receipt).await;
-        }
-        Landing::Request { id, endpoint, rows, receipt: self.redacted(receipt) }
-    }
-
-    /// A refusal that names no row may be about the settings, and would then burn every row in
-    /// turn. A probe that is not answered as a good one tells the two apart.
-    async fn doubt(&self, receipt: Receipt) -> Receipt {
-        match self.prove().await {
-            Proof::Good => receipt,
-            Proof::Bad { code, reason } => Receipt::Pause { code, reason },
-            Proof::Unknown { code, reason } => {
-                Receipt::Retry { after: None, code, reason, perhaps_taken: true }
+        match built {
+            Ok((errand, parts)) => {
+                let answer = self.transport.send(parts).await;
+                let progress = errand.answered(&answer, self.clock.now());
+                Landing::Found(self.finish(progress).await)
+            }
+            // The runtime goes down, and this task with it; or the building of the request failed
+            // unexpectedly, and the next one may not.
+            Err(error) => {
+                let receipt = not_sent(None, Code::UnclearAnswer, error.to_string());
+                Landing::Found(Found::Receipt(carried, receipt))
             }
         }
     }
 
     /// Asks whether the credentials are good.
     pub(super) async fn probe(self) -> Landing {
-        Landing::Proof(self.prove().await)
+        let errand = Errand::to_prove(Arc::clone(&self.options));
+        Landing::Found(self.finish(Progress::Ask(errand)).await)
     }
 
-    async fn prove(&self) -> Proof {
-        let mut proof = self.prove_with(probe(&self.options)).await;
-        // A service account says nothing about the token that profile updates carry.
-        let both = matches!(self.options.credentials(), Credentials::ServiceAccount { .. });
-        if both && proof == Proof::Good {
-            proof = self.prove_with(probe(&self.options.as_token())).await;
-        }
-        match proof {
-            Proof::Good => Proof::Good,
-            Proof::Bad { code, reason } => {
-                Proof::Bad { code, reason: self.options.redact(&reason) }
-            }
-            Proof::Unknown { code, reason } => {
-                Proof::Unknown { code, reason: self.options.redact(&reason) }
-            }
-        }
-    }
-
-    async fn prove_with(&self, parts: RequestParts) -> Proof {
-        let answer: Result<Response, TransportError> = self.transport.send(parts).await;
-        receipt::read_proof(&answer, self.clock.now())
-    }
-
-    /// Mixpanel's words may repeat what we sent; our secrets are blotted out before anybody sees
-    /// them (promise 8).
-    fn redacted(&self, receipt: Receipt) -> Receipt {
-        let blot = |words: String| self.options.redact(&words);
-        match receipt {
-            Receipt::Delivered => Receipt::Delivered,
-            Receipt::Partly(mut rows) => {
-                for row in &mut rows {
-                    row.words = blot(std::mem::take(&mut row.words));
+    async fn finish(&self, mut progress: Progress) -> Found {
+        loop {
+            match progress {
+                Progress::Done(found) => return found,
+                Progress::Ask(errand) => {
+                    let answer = self.transport.send(errand.parts().packed()).await;
+                    progress = errand.answered(&answer, self.clock.now());
                 }
-                Receipt::Partly(rows)
-            }
-            Receipt::Split { words } => Receipt::Split { words: blot(words) },
-            Receipt::Bisect { words, perhaps_taken } => {
-                Receipt::Bisect { words: blot(words), perhaps_taken }
-            }
-            Receipt::Pause { code, reason } => Receipt::Pause { code, reason: blot(reason) },
-            Receipt::Retry { after, code, reason, perhaps_taken } => {
-                Receipt::Retry { after, code, reason: blot(reason), perhaps_taken }
             }
         }
     }
+}
+
+fn not_sent(after: Option<std::time::Duration>, code: Code, reason: String) -> Receipt {
+    Receipt::Retry { after, code, reason, perhaps_taken: false }
 }

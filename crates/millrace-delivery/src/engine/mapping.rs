@@ -23,11 +23,11 @@ use crate::scheduler::MappedEvent;
 
 /// What a portion came to. The rows of all events stand in one list: one allocation, not many.
 #[derive(Debug, Default)]
-pub(super) struct Portion {
+pub(crate) struct Portion {
     events: Vec<PortionEvent>,
     rows: Vec<Row>,
     /// Events that need no sending.
-    pub(super) closed: Vec<Closed>,
+    pub(crate) closed: Vec<Closed>,
 }
 
 #[derive(Debug)]
@@ -39,8 +39,42 @@ struct PortionEvent {
 }
 
 impl Portion {
+    /// Takes what mapping an event came to. Its rows move over; `rows` keeps its memory.
+    pub(crate) fn take(
+        &mut self,
+        position: Position,
+        perhaps_sent: bool,
+        mapped: Mapped,
+        rows: &mut Rows,
+    ) {
+        match mapped {
+            Mapped::Send if rows.rows.is_empty() => {
+                let code = Cow::Borrowed(FilterReason::NoRule.as_str());
+                self.closed.push(closed(position, Disposition::Filtered, code, None));
+            }
+            Mapped::Send => {
+                let start = self.rows.len();
+                self.rows.append(&mut rows.rows);
+                self.events.push(PortionEvent {
+                    position,
+                    perhaps_sent,
+                    bytes: Bytes::copy_from_slice(&rows.bytes),
+                    rows: start..self.rows.len(),
+                });
+            }
+            Mapped::Filtered { reason, rule } => {
+                let code = Cow::Borrowed(reason.as_str());
+                self.closed.push(closed(position, Disposition::Filtered, code, rule));
+            }
+            Mapped::SetAside { code, message } => {
+                let code = Cow::Borrowed(code.as_str());
+                self.closed.push(closed(position, Disposition::SetAside, code, Some(message)));
+            }
+        }
+    }
+
     /// The events to send, in their order.
-    pub(super) fn events(&self) -> impl Iterator<Item = MappedEvent<'_>> {
+    pub(crate) fn events(&self) -> impl Iterator<Item = MappedEvent<'_>> {
         self.events.iter().map(|event| MappedEvent {
             position: event.position,
             perhaps_sent: event.perhaps_sent,
@@ -118,30 +152,7 @@ impl Workshop {
             portion.closed.push(closed(position, Disposition::SetAside, code, words));
             return;
         };
-        match mapped {
-            Mapped::Send if self.rows.rows.is_empty() => {
-                let code = Cow::Borrowed(FilterReason::NoRule.as_str());
-                portion.closed.push(closed(position, Disposition::Filtered, code, None));
-            }
-            Mapped::Send => {
-                let start = portion.rows.len();
-                portion.rows.append(&mut self.rows.rows);
-                portion.events.push(PortionEvent {
-                    position,
-                    perhaps_sent,
-                    bytes: Bytes::copy_from_slice(&self.rows.bytes),
-                    rows: start..portion.rows.len(),
-                });
-            }
-            Mapped::Filtered { reason, rule } => {
-                let code = Cow::Borrowed(reason.as_str());
-                portion.closed.push(closed(position, Disposition::Filtered, code, rule));
-            }
-            Mapped::SetAside { code, message } => {
-                let code = Cow::Borrowed(code.as_str());
-                portion.closed.push(closed(position, Disposition::SetAside, code, Some(message)));
-            }
-        }
+        portion.take(position, perhaps_sent, mapped, &mut self.rows);
     }
 }
 

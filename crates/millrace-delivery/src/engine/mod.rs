@@ -12,8 +12,10 @@
 //! | [`status`] | what an integration shows of itself |
 //! | `mapping` | a portion of events into rows; a panic costs one event |
 //! | `feeder` | reading and mapping ahead of the driver, by one portion |
-//! | `driver` | the loop that joins scheduler, transport, receipts and journal |
-//! | `flight` | one request on its way |
+//! | `course` | the decisions: what leaves next, what answers change, pauses, probes; pure |
+//! | `errand` | one request, or one probe, and what has to be asked on the way; pure |
+//! | `driver` | the loop that joins course, transport and journal |
+//! | `flight` | an errand on its way over the network |
 //! | `probing` | the back-off between probes |
 //!
 //! Invariants:
@@ -24,11 +26,13 @@
 //! - Processor work (mapping, joining, compressing) runs on blocking threads, never on the
 //!   threads that answer the collector's clients.
 
+pub(crate) mod course;
 mod driver;
+pub(crate) mod errand;
 mod feeder;
 mod flight;
 mod handle;
-mod mapping;
+pub(crate) mod mapping;
 mod probing;
 pub mod seams;
 pub mod status;

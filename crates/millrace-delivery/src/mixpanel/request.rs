@@ -70,6 +70,13 @@ impl fmt::Debug for RequestParts {
 }
 
 impl RequestParts {
+    /// True for the request that only asks whether the credentials are good (DESIGN 9.16): it holds
+    /// no row, and Mixpanel stores nothing of it.
+    #[must_use]
+    pub fn is_probe(&self) -> bool {
+        self.body.strip_prefix(b"[").and_then(|rest| rest.strip_suffix(b"]")) == Some(NAMELESS)
+    }
+
     /// The request as it goes on the wire: the body compressed when [`RequestParts::encoding`] says
     /// so. Takes milliseconds of processor time for a full batch.
     #[must_use]
@@ -140,14 +147,16 @@ pub(crate) fn request<'a>(
     RequestParts { method: "POST", url, params, headers, encoding, body: Bytes::from(body) }
 }
 
+/// The record of a probe. No row is like it: an event without a name is never sent.
+const NAMELESS: &[u8] = br#"{"event":"","properties":{}}"#;
+
 /// The request that asks whether the credentials are good: one record without a name, which a
 /// strict import refuses row by row (400 with `failed_records`) for good credentials and as a whole
 /// (401) for bad ones. It stores nothing (DESIGN 9.16).
 #[must_use]
 pub(crate) fn probe(options: &MixpanelOptions) -> RequestParts {
-    let nameless: &[u8] = br#"{"event":"","properties":{}}"#;
     let plain = options.clone().with_gzip(false);
-    request(Endpoint::Import, std::iter::once(nameless), &plain)
+    request(Endpoint::Import, std::iter::once(NAMELESS), &plain)
 }
 
 fn authorization(options: &MixpanelOptions) -> String {

@@ -21,6 +21,14 @@ pub struct Response {
     pub cut: bool,
 }
 
+impl Response {
+    /// An answer that was read whole, without further headers.
+    #[must_use]
+    pub fn new(status: u16, body: impl Into<Bytes>) -> Response {
+        Response { status, retry_after: None, body: body.into(), cut: false }
+    }
+}
+
 /// How much of an answer is read. An answer to 2,000 refused rows stays below it.
 pub const MAX_RESPONSE_BYTES: usize = 1024 * 1024;
 

@@ -1,0 +1,251 @@
+//! What leaves next, and what answers change: the decisions of an integration, pure.
+//!
+//! Scheduler, pauses and probes come together here. The driver carries out what is decided with
+//! tasks, a journal and a network; a rehearsal with a script.
+//!
+//! Invariants:
+//! - No profile or group row leaves before the token was proven (DESIGN 9.16).
+//! - While it is paused nothing leaves but probes, and no event is charged anything.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use millrace_model::code::Code;
+use millrace_model::entropy::Entropy;
+use millrace_model::row::Endpoint;
+use millrace_model::time::Clock;
+
+use super::errand::{Carried, Found};
+use super::probing::Probing;
+use super::status::{IntegrationState, LastError};
+use crate::journal::Closed;
+use crate::mixpanel::{Credentials, MixpanelOptions};
+use crate::receipt::{Proof, Receipt};
+use crate::scheduler::{Limits, MappedEvent, Outgoing, RequestId, Scheduler};
+
+/// What is to be sent.
+#[derive(Debug)]
+pub(crate) enum Step {
+    /// A probe. Whoever sends it says what was found.
+    Probe,
+    /// Rows. Whoever sends them says what was found.
+    Send(Outgoing),
+}
+
+#[derive(Debug)]
+pub(crate) struct Course {
+    scheduler: Scheduler,
+    options: Arc<MixpanelOptions>,
+    probing: Probing,
+    clock: Arc<dyn Clock>,
+    state: IntegrationState,
+    last_error: Option<LastError>,
+    /// True when state or last error have changed since it was last asked.
+    changed: bool,
+}
+
+impl Course {
+    pub(crate) fn new(
+        mut limits: Limits,
+        options: Arc<MixpanelOptions>,
+        clock: Arc<dyn Clock>,
+        entropy: Arc<dyn Entropy>,
+    ) -> Course {
+        // What the client adds to each update: {"$token":"..", before the rest of it.
+        limits.profile_overhead = options.token().expose().len() + 16;
+        Course {
+            scheduler: Scheduler::new(limits, Arc::clone(&entropy)),
+            options,
+            probing: Probing::new(entropy),
+            clock,
+            state: IntegrationState::Running,
+            last_error: None,
+            changed: false,
+        }
+    }
+
+    pub(crate) const fn scheduler(&self) -> &Scheduler {
+        &self.scheduler
+    }
+
+    pub(crate) const fn state(&self) -> &IntegrationState {
+        &self.state
+    }
+
+    pub(crate) const fn last_error(&self) -> Option<&LastError> {
+        self.last_error.as_ref()
+    }
+
+    /// True when state or last error have changed since the last call.
+    pub(crate) const fn take_changed(&mut self) -> bool {
+        std::mem::replace(&mut self.changed, false)
+    }
+
+    /// Takes an event, as the latest.
+    pub(crate) fn push(&mut self, now: Duration, event: &MappedEvent<'_>) {
+        self.scheduler.push(now, event);
+    }
+
+    /// The events that were closed since the last call.
+    pub(crate) fn take_closed(&mut self) -> Vec<Closed> {
+        self.scheduler.take_closed()
+    }
+
+    /// What is to be sent now, if there is something.
+    pub(crate) fn next(&mut self, now: Duration) -> Option<Step> {
+        if self.wants_probe() && now >= self.probing.due() {
+            self.probing.sent();
+            return Some(Step::Probe);
+        }
+        self.scheduler.next_request(now).map(Step::Send)
+    }
+
+    /// When to ask again, if nothing happens before.
+    pub(crate) fn wake(&self) -> Option<Duration> {
+        let probe = self.wants_probe().then(|| self.probing.due());
+        match (self.scheduler.wake(), probe) {
+            (Some(a), Some(b)) => Some(a.min(b)),
+            (only, None) | (None, only) => only,
+        }
+    }
+
+    /// A probe is wanted before the first profile row leaves, and to end a pause that has a cause.
+    fn wants_probe(&self) -> bool {
+        let paused = matches!(self.state, IntegrationState::Paused { code: Some(_), .. });
+        !self.probing.is_out() && (paused || self.scheduler.wants_proof())
+    }
+
+    /// The token is good, as somebody else has found out.
+    pub(crate) const fn token_is_proven(&mut self) {
+        self.scheduler.token_is_proven();
+    }
+
+    /// Takes what was found.
+    pub(crate) fn found(&mut self, now: Duration, found: Found) {
+        match found {
+            Found::Receipt(carried, receipt) => self.receive(now, carried, receipt),
+            Found::Proof(proof) => self.take_proof(now, proof),
+        }
+    }
+
+    /// Nobody knows how far a request came; without one, a probe.
+    pub(crate) fn broken_off(&mut self, now: Duration, request: Option<RequestId>) {
+        match request {
+            Some(id) => {
+                let (code, reason) = (Code::UnclearAnswer, "the request was broken off".to_owned());
+                let receipt = Receipt::Retry { after: None, code, reason, perhaps_taken: true };
+                self.scheduler.answer(now, id, receipt);
+            }
+            None => self.probing.failed(now),
+        }
+    }
+
+    /// A request was not sent, and nothing more will be.
+    pub(crate) fn not_sent(&mut self, now: Duration, id: RequestId, code: Code) {
+        self.scheduler.answer(now, id, Receipt::Pause { code, reason: String::new() });
+    }
+
+    fn receive(&mut self, now: Duration, carried: Carried, receipt: Receipt) {
+        let Carried { id, endpoint, rows } = carried;
+        let mut cause = None;
+        match &receipt {
+            Receipt::Delivered => self.went_well(endpoint),
+            Receipt::Partly(refused) => {
+                self.went_well(endpoint);
+                if let Some(first) = refused.first() {
+                    self.note_error(Code::RowRejected, first.words.clone());
+                }
+            }
+            Receipt::Split { words } if rows == 1 => {
+                self.note_error(Code::RowTooLargeForMixpanel, words.clone());
+            }
+            Receipt::Split { .. } => {}
+            Receipt::Bisect { words, .. } => self.note_error(Code::RowRejected, words.clone()),
+            Receipt::Retry { code, reason, .. } => self.note_error(*code, reason.clone()),
+            Receipt::Pause { code, reason } => cause = Some((*code, reason.clone())),
+        }
+        self.scheduler.answer(now, id, receipt);
+        if let Some((code, reason)) = cause {
+            self.probing.caused_by(endpoint);
+            if self.pause(now, Some(code), reason) {
+                self.probing.back_off(now);
+            }
+        }
+    }
+
+    fn went_well(&mut self, endpoint: Endpoint) {
+        self.probing.went_well(endpoint);
+        // A strict import with the token as credentials proves the token as well as a probe.
+        if endpoint == Endpoint::Import && matches!(self.options.credentials(), Credentials::Token)
+        {
+            self.scheduler.token_is_proven();
+        }
+    }
+
+    fn take_proof(&mut self, now: Duration, proof: Proof) {
+        match proof {
+            Proof::Good => {
+                self.probing.answered_well();
+                self.scheduler.token_is_proven();
+                if matches!(self.state, IntegrationState::Paused { code: Some(_), .. }) {
+                    self.resume(now);
+                }
+            }
+            Proof::Bad { code, reason } => {
+                self.probing.failed(now);
+                self.probing.caused_by(Endpoint::Import);
+                let _began = self.pause(now, Some(code), reason);
+            }
+            Proof::Unknown { code, reason } => {
+                self.probing.failed(now);
+                self.note_error(code, reason);
+            }
+        }
+    }
+
+    /// Sends nothing more until [`Course::resume`].
+    pub(crate) fn pause_by_hand(&mut self, now: Duration) {
+        let _began = self.pause(now, None, "paused by hand".to_owned());
+    }
+
+    /// Pauses, or renews the cause of a pause; one made by hand stays that. True when it begins.
+    fn pause(&mut self, now: Duration, code: Option<Code>, reason: String) -> bool {
+        self.scheduler.pause(now);
+        if let Some(code) = code {
+            self.note_error(code, reason.clone());
+        }
+        let (begins, since) = match &self.state {
+            IntegrationState::Paused { code: None, .. } => return false,
+            IntegrationState::Paused { since, .. } => (false, *since),
+            IntegrationState::Running | IntegrationState::Stopped => (true, self.clock.now()),
+        };
+        self.state = IntegrationState::Paused { code, reason, since };
+        self.changed = true;
+        begins
+    }
+
+    /// Ends a pause, whatever its cause.
+    pub(crate) fn resume(&mut self, now: Duration) {
+        if matches!(self.state, IntegrationState::Paused { .. }) {
+            self.scheduler.resume(now);
+            self.state = IntegrationState::Running;
+            self.changed = true;
+        }
+    }
+
+    /// Sends nothing more; what is in flight may still be answered.
+    pub(crate) fn wind_down(&mut self, now: Duration) {
+        self.scheduler.pause(now);
+    }
+
+    /// Shows that it has come to its end.
+    pub(crate) fn stopped(&mut self) {
+        self.state = IntegrationState::Stopped;
+        self.changed = true;
+    }
+
+    pub(crate) fn note_error(&mut self, code: Code, message: String) {
+        self.last_error = Some(LastError { code, message, at: self.clock.now() });
+        self.changed = true;
+    }
+}
