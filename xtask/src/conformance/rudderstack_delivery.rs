@@ -1,16 +1,21 @@
-//! What becomes of each row of a request by Mixpanel's answer: the reading of receipts against the
+//! What becomes of each row of a request by Mixpanel's answer: a rehearsal of delivery against the
 //! verdicts of RudderStack's destination.
 //!
 //! The fake server of a case gives one answer to every request, so that a request that is to be
-//! halved gets the same answer for each half, down to single rows. Verdicts are compared by what
-//! follows from them (done, given up, tried again); the words of a peer's errors are its own.
+//! halved gets the same answer for each half, down to single rows; probes, which the peer has not,
+//! are answered as Mixpanel answers good credentials. Each row is tried once. Verdicts are compared
+//! by what follows from them (done, given up, tried again); the words of a peer's errors are its own.
+
+use std::time::Duration;
 
 use anyhow::{Context as _, bail};
-use bytes::Bytes;
-use millrace_delivery::mixpanel::Response;
-use millrace_delivery::receipt::{self, Receipt};
+use millrace_delivery::mixpanel::{MixpanelOptions, Region, Response};
+use millrace_delivery::rehearsal::{Fate, Rehearsal};
+use millrace_delivery::scheduler::Limits;
+use millrace_model::disposition::Disposition;
 use millrace_model::id::InsertId;
-use millrace_model::time::UnixMillis;
+use millrace_model::row::{Endpoint, Lanes, Mapped, Row, RowRole, Rows};
+use millrace_model::secret::Secret;
 use serde_json::Value;
 
 use super::text_of;
@@ -33,31 +38,26 @@ impl Verdict {
             _ => Verdict::GivenUp,
         }
     }
+
+    /// What our fate comes to. Each row is tried once, so one that would be tried again is dead.
+    fn of_fate(fate: &Fate) -> Verdict {
+        match fate {
+            Fate::Delivered => Verdict::Done,
+            Fate::Ended { state: Disposition::Dead, .. } | Fate::Paused { .. } | Fate::Open => {
+                Verdict::Again
+            }
+            Fate::Ended { .. } => Verdict::GivenUp,
+        }
+    }
 }
 
 /// Runs one case; what differs, or nothing.
 pub(super) fn run(case: &Value) -> anyhow::Result<Option<String>> {
     let input = case.get("input").context("input")?;
-    let body = input.pointer("/request/body").context("body")?;
-    // A few cases hold the one update of the request instead of a list.
-    let rows: Vec<Option<InsertId>> = match body {
-        Value::Array(rows) => rows.iter().map(insert_id).collect(),
-        one => vec![insert_id(one)],
-    };
+    let request = input.get("request").context("request")?;
+    let endpoint = endpoint(&text_of(request, "url")).context("url")?;
     let response = input.get("response").context("response")?;
-    let status = response.get("status").and_then(Value::as_u64).context("status")?;
-    let answer = match response.get("body") {
-        Some(Value::String(text)) => text.clone(),
-        Some(other) => other.to_string(),
-        None => String::new(),
-    };
-    let answer = Response {
-        status: u16::try_from(status)?,
-        retry_after: None,
-        body: Bytes::from(answer),
-        cut: false,
-    };
-    let ours = verdicts(&answer, &rows);
+    let ours = verdicts(endpoint, request.get("body").context("body")?, response)?;
     let jobs = case.pointer("/expected/jobs").and_then(Value::as_array).context("jobs")?;
     if jobs.len() != ours.len() {
         bail!("the case has {} jobs for {} rows", jobs.len(), ours.len());
@@ -74,28 +74,49 @@ pub(super) fn run(case: &Value) -> anyhow::Result<Option<String>> {
     Ok(None)
 }
 
-fn insert_id(row: &Value) -> Option<InsertId> {
-    let id = row.pointer("/properties/$insert_id")?.as_str()?;
-    Some(InsertId::from_message_id(id))
+fn endpoint(url: &str) -> Option<Endpoint> {
+    let url = url.trim_end_matches('/');
+    Endpoint::ALL.into_iter().find(|endpoint| url.ends_with(endpoint.path()))
 }
 
-/// The verdicts of the rows of a request, sent again in halves where the receipt asks for it.
-fn verdicts(answer: &Response, rows: &[Option<InsertId>]) -> Vec<Verdict> {
-    match receipt::read(&Ok(answer.clone()), rows, UnixMillis(0)) {
-        Receipt::Delivered => vec![Verdict::Done; rows.len()],
-        Receipt::Partly(refused) => (0..rows.len())
-            .map(|index| match refused.iter().any(|row| row.index == index) {
-                true => Verdict::GivenUp,
-                false => Verdict::Done,
-            })
-            .collect(),
-        Receipt::Split { .. } | Receipt::Bisect { .. } => match rows.len() {
-            0 | 1 => vec![Verdict::GivenUp; rows.len()],
-            count => {
-                let (first, second) = rows.split_at(count / 2);
-                [verdicts(answer, first), verdicts(answer, second)].concat()
-            }
-        },
-        Receipt::Pause { .. } | Receipt::Retry { .. } => vec![Verdict::Again; rows.len()],
+/// The verdicts of the rows of a request, each an event of its own.
+fn verdicts(endpoint: Endpoint, body: &Value, response: &Value) -> anyhow::Result<Vec<Verdict>> {
+    let status = response.get("status").and_then(Value::as_u64).context("status")?;
+    let status = u16::try_from(status)?;
+    let answer = match response.get("body") {
+        Some(Value::String(text)) => text.clone(),
+        Some(other) => other.to_string(),
+        None => String::new(),
+    };
+    let options = MixpanelOptions::new(Region::Us, Secret::new("token"))?;
+    let one_try = Limits { horizon: Duration::ZERO, ..Limits::default() };
+    let mut rehearsal = Rehearsal::new(options).with_limits(one_try).with_proven_token();
+    // A few cases hold the one update of the request instead of a list.
+    let rows = body.as_array().map_or_else(|| std::slice::from_ref(body), Vec::as_slice);
+    for row in rows {
+        rehearsal.push(Mapped::Send, one_row(endpoint, row));
     }
+    let outcome = rehearsal.run(|request| {
+        Ok(match request.is_probe() {
+            true => Response::new(400, r#"{"failed_records":[{"index":0,"message":"no name"}]}"#),
+            false => Response::new(status, answer.clone()),
+        })
+    });
+    Ok(outcome.fates.iter().map(Verdict::of_fate).collect())
+}
+
+fn one_row(endpoint: Endpoint, row: &Value) -> Rows {
+    let insert_id = row.pointer("/properties/$insert_id").and_then(Value::as_str);
+    let bytes = row.to_string().into_bytes();
+    let row = Row {
+        endpoint,
+        role: RowRole::Plain,
+        repeatable: true,
+        lanes: Lanes::default(),
+        insert_id: insert_id.map(InsertId::from_message_id),
+        project: None,
+        alone: false,
+        body: 0..bytes.len(),
+    };
+    Rows { bytes, rows: vec![row], ..Rows::default() }
 }
