@@ -26,7 +26,9 @@ mod adobe;
 mod agent;
 mod blueprint;
 mod built_in;
+mod explanation;
 mod json;
+mod path_text;
 mod plan;
 mod run;
 pub mod segment;
@@ -37,6 +39,7 @@ mod syntax;
 mod oracle;
 
 pub use blueprint::{Blueprint, Deviation, Variant};
+pub use explanation::{Explanation, FieldExplained, RowExplained, RuleTried};
 pub use plan::Plan;
 pub use run::{EventView, Mapper};
 pub use settings::{Setting, SettingKind, SettingValues};

@@ -76,6 +76,7 @@ impl Writer<'_> {
             place: action.place,
             when: self.condition(&action.when),
             for_each: None,
+            written: action.written.clone(),
             fields: action
                 .fields
                 .iter()

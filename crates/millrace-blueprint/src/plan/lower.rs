@@ -158,7 +158,8 @@ impl Lowering<'_> {
                 operators: self.operators(action),
             },
         };
-        Some(Action { place: action.place, test, what })
+        let written = action.written.clone().into();
+        Some(Action { verb: action.verb, place: action.place, written, test, what })
     }
 
     fn join(&mut self, action: &ast::Action) -> What {

@@ -5,7 +5,7 @@ use millrace_model::code::Code;
 use super::keys::Keys;
 use super::trie::Trie;
 use crate::adobe::compare::Operator;
-use crate::syntax::ast::{Field, Kinds, Order, Place, TextTest, Verb};
+use crate::syntax::ast::{Field, Kinds, Order, Place, TextTest, Verb, Written};
 use crate::syntax::functions::Function;
 
 /// A rule.
@@ -31,7 +31,10 @@ pub(crate) enum Outcome {
 /// An action whose condition is not switched off by settings.
 #[derive(Debug)]
 pub(crate) struct Action {
+    pub(crate) verb: Verb,
     pub(crate) place: Place,
+    /// Where its fields stand, for `explain`.
+    pub(crate) written: Box<[Written]>,
     pub(crate) test: Test,
     pub(crate) what: What,
 }

@@ -14,6 +14,7 @@ mod reshape;
 mod rows;
 mod scan;
 mod test;
+mod told;
 mod value;
 
 use std::cell::Cell;
@@ -26,6 +27,7 @@ use millrace_model::row::{LaneKey, Lanes, Mapped, Rows};
 use millrace_model::time::UnixMillis;
 
 use crate::Plan;
+use crate::explanation::Explanation;
 use crate::plan::node::{Outcome, Rule};
 use crate::syntax::ast::{Checks, TimeAhead};
 use explain::Trace;
@@ -86,7 +88,8 @@ struct Scratch {
     winners: Vec<u32>,
     buffers: Vec<Vec<u8>>,
     agents: names::Agents,
-    trace: Option<Trace>,
+    /// Only while an event is explained.
+    trace: Option<Box<Trace>>,
 }
 
 impl Mapper {
@@ -111,13 +114,20 @@ impl Mapper {
     }
 
     /// Maps an event and tells how: the rules that were tried, and for each field of each row the
-    /// line of the blueprint that wrote it. From the same run as [`Mapper::map`].
-    pub fn explain(&mut self, plan: &Plan, event: &EventView<'_>) -> serde_json::Value {
-        self.scratch.trace = Some(Trace::default());
+    /// line of the blueprint that wrote it and what went into it. From the same run as
+    /// [`Mapper::map`], which notes what it does; there is no second evaluator.
+    pub fn explain(&mut self, plan: &Plan, event: &EventView<'_>) -> Explanation {
+        self.scratch.trace = Some(Box::new(Trace::of(plan)));
         let mut rows = Rows::default();
-        let mapped = self.map(plan, event, &mut rows);
+        let outcome = self.map(plan, event, &mut rows);
         let trace = self.scratch.trace.take().unwrap_or_default();
-        trace.into_json(&mapped, &rows)
+        Explanation {
+            rules: trace.rules,
+            rows: trace.rows,
+            outcome,
+            corrections: rows.corrections,
+            cut_off: trace.cut_off,
+        }
     }
 }
 
@@ -155,6 +165,8 @@ struct Run<'a> {
     /// The event's time, or that of its receipt when it lies too far ahead of it.
     time: UnixMillis,
     frame: Frame,
+    /// True while the run notes what it does.
+    noting: bool,
     /// True while a value is made that stands nowhere itself: limits wait for its place.
     free: bool,
     /// What is made has passed a bound: the event is set aside with this code.
@@ -184,12 +196,14 @@ impl<'a> Run<'a> {
         }
         scan::event(plan, event.body, scratch).map_err(|_| malformed())?;
         let time = not_ahead(plan.checks, event.facts.time, event.received_at);
+        let noting = scratch.trace.is_some();
         let mut run = Run {
             plan,
             event,
             scratch,
             time,
             frame: Frame::default(),
+            noting,
             free: false,
             overflow: Cell::new(None),
             lanes: Lanes::default(),

@@ -167,8 +167,7 @@ impl<'a> Run<'a> {
         self.make(|run, out| {
             out.push(b'{');
             let below = level.saturating_add(1);
-            let layout =
-                Layout { members: Members::Any, level: below, first: true, outermost: false };
+            let layout = Layout { members: Members::Any, level: below, first: true };
             let count = run.write_members(object, base, layout, out);
             out.push(b'}');
             run.close(count, level, out)

@@ -10,7 +10,7 @@ use super::value::Value;
 use crate::json::cursor::{Cursor, DEPTH_LIMIT};
 use crate::json::text;
 use crate::plan::keys;
-use crate::plan::node::{BLOCKED, Entry, EntryKind, Filter, Object};
+use crate::plan::node::{BLOCKED, EntryKind, Filter, Object};
 
 /// Objects with more members are not built: no row may have as many
 /// (reference/mixpanel-api.md 3.2, 2000 properties a profile).
@@ -55,8 +55,6 @@ pub(super) struct Layout {
     pub(super) level: u8,
     /// False when members were written before.
     pub(super) first: bool,
-    /// True for the outermost object of a row, whose members `explain` lists.
-    pub(super) outermost: bool,
 }
 
 impl<'a> Run<'a> {
@@ -70,8 +68,7 @@ impl<'a> Run<'a> {
         let level_below = level.saturating_add(1);
         let base = self.gather(object, level_below);
         out.push(b'{');
-        let layout =
-            Layout { members: Members::Any, level: level_below, first: true, outermost: false };
+        let layout = Layout { members: Members::Any, level: level_below, first: true };
         let count = self.write_members(object, base, layout, out);
         out.push(b'}');
         self.close(count, level, out) || object.exact
@@ -81,6 +78,7 @@ impl<'a> Run<'a> {
     pub(super) fn gather(&mut self, object: &'a Object, level: u8) -> usize {
         let base = self.scratch.pending.len();
         for (entry, place) in object.entries.iter().zip(0_u32..) {
+            let before = self.scratch.pending.len();
             match &entry.what {
                 EntryKind::Member { number, value, .. } => {
                     let value = self.value(value, level);
@@ -101,6 +99,9 @@ impl<'a> Run<'a> {
                     let value = self.value(value, level.saturating_sub(1));
                     self.spread(object, base, place, value, filter.as_ref());
                 }
+            }
+            if self.noting {
+                self.note_brought(before);
             }
         }
         base
@@ -237,11 +238,11 @@ impl<'a> Run<'a> {
         layout: Layout,
         out: &mut Vec<u8>,
     ) -> usize {
-        let Layout { members, level, mut first, outermost } = layout;
+        let Layout { members, level, mut first } = layout;
         if self.scratch.pending.len() - base > SEARCH_LIMIT {
             self.bury_repeated(base);
         }
-        let mut trace = if outermost { self.scratch.trace.take() } else { None };
+        let mut trace = if self.noting { self.scratch.trace.take() } else { None };
         let below = self.scratch.winners.len();
         self.scratch.winners.resize(below + object.names, 0);
         let gathered = self.scratch.pending.get(base..).unwrap_or_default();
@@ -275,7 +276,11 @@ impl<'a> Run<'a> {
                 (name, _) => self.json(name),
             };
             if let (Some(trace), Some(entry)) = (&mut trace, entry) {
-                trace.field(&String::from_utf8_lossy(name), entry);
+                trace.member(
+                    base.saturating_add(usize::try_from(place).unwrap_or_default()),
+                    name,
+                    entry,
+                );
             }
             if !std::mem::take(&mut first) {
                 out.push(b',');
@@ -294,8 +299,9 @@ impl<'a> Run<'a> {
         }
         self.scratch.pending.truncate(base);
         self.scratch.winners.truncate(below);
-        if trace.is_some() {
-            self.scratch.trace = trace;
+        if let Some(mut trace) = trace {
+            trace.forget(base);
+            self.scratch.trace = Some(trace);
         }
         count
     }
@@ -304,11 +310,4 @@ impl<'a> Run<'a> {
 /// True for what `$add` can add.
 fn adds(json: &[u8]) -> bool {
     crate::json::careful::is_number(json) && crate::json::number::parse(json) != Some(0.0)
-}
-
-impl Entry {
-    /// What the entry says, for `explain`.
-    pub(super) fn describe(&self) -> &str {
-        if self.source.is_empty() { "a nested value" } else { &self.source }
-    }
 }

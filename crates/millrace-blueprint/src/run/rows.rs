@@ -44,7 +44,7 @@ impl<'a> Run<'a> {
     /// Writes the rows of an action.
     pub(super) fn action(&mut self, action: &'a Action, out: &mut Rows) -> Result<(), Stop> {
         if let Some(trace) = &mut self.scratch.trace {
-            trace.action(action.place);
+            trace.action(action);
         }
         match &action.what {
             What::Event(event) => self.event_row(event, out),
@@ -115,7 +115,9 @@ impl<'a> Run<'a> {
     }
 
     fn event_row(&mut self, event: &'a Event, out: &mut Rows) -> Result<(), Stop> {
+        self.note_row();
         let name = self.value(&event.name, 1);
+        self.note_field(&["event"], Field::Name, true);
         let mut spare = String::new();
         if !self.is_name(name)? {
             return Err(Stop::new(Code::NoMappedName, "the event has no name after mapping"));
@@ -124,21 +126,36 @@ impl<'a> Run<'a> {
         if distinct_id.is_nothing() {
             return Err(no_distinct_id());
         }
+        self.note_field(&["properties", "distinct_id"], Field::DistinctId, true);
         let time = self.value(&event.time, 1);
-        let time = match self.float(time) {
+        let millis = self.float(time).filter(|millis| millis.abs() < 9e15);
+        let time = match millis {
             // Whole milliseconds in the range of times; `time(..)` gives nothing else.
-            Some(millis) if millis.abs() < 9e15 => self.checked_time(UnixMillis(millis as i64))?,
-            _ => self.checked_time(self.time)?,
+            Some(millis) => self.checked_time(UnixMillis(millis as i64))?,
+            None => self.checked_time(self.time)?,
         };
+        if self.noting {
+            self.note_time(millis.is_some(), time);
+        }
         let given = self.value(&event.insert_id, 1);
         let given = self.text(given, &mut spare).map(InsertId::from_message_id);
         let insert_id = match given {
             Some(id) => id,
             None => self.base_id().further(self.event_rows),
         };
+        if self.noting {
+            self.note_insert_id(given.is_some(), &insert_id, self.event_rows);
+        }
         self.event_rows = self.event_rows.saturating_add(1);
-        let (user_id, device_id) = (self.id(&event.user_id), self.id(&event.device_id));
+        let user_id = self.id(&event.user_id);
+        self.note_field(&["properties", "$user_id"], Field::UserId, !user_id.is_nothing());
+        let device_id = self.id(&event.device_id);
+        self.note_field(&["properties", "$device_id"], Field::DeviceId, !device_id.is_nothing());
         let ip = self.value(&event.ip, 1);
+        if self.noting {
+            let known = self.address(ip, &mut spare).is_some();
+            self.note_field(&["properties", "ip"], Field::Ip, known);
+        }
         let base = self.gather(&event.properties, 1);
 
         let start = out.bytes.len();
@@ -158,9 +175,10 @@ impl<'a> Run<'a> {
             }
         }
         self.write_ip(b",\"ip\":", ip, bytes);
-        let layout = Layout { members: Members::Any, level: 1, first: false, outermost: true };
+        let layout = Layout { members: Members::Any, level: 1, first: false };
         let count = self.write_members(&event.properties, base, layout, bytes);
         bytes.extend_from_slice(b"}}");
+        self.note_members(&["properties"]);
         self.within_bounds()?;
         if count + fixed >= MEMBER_LIMIT {
             let message = format!("the event has {} properties", count + fixed);
@@ -174,7 +192,7 @@ impl<'a> Run<'a> {
             insert_id: Some(insert_id),
             start,
         };
-        finish(&draft, out)
+        self.finish(&draft, out)
     }
 
     /// The address that Mixpanel looks up, where one is known. Without one it would take that of
@@ -182,9 +200,14 @@ impl<'a> Run<'a> {
     /// (reference/mixpanel-api.md 5.3).
     fn write_ip(&self, key: &[u8], ip: Value, out: &mut Vec<u8>) {
         let mut spare = String::new();
-        if let Some(ip) = self.text(ip, &mut spare).filter(|ip| !ip.trim().is_empty()) {
+        if let Some(ip) = self.address(ip, &mut spare) {
             write_text(key, ip, out);
         }
+    }
+
+    /// The text of an address; none for what is blank or no text.
+    fn address<'s>(&'s self, ip: Value, spare: &'s mut String) -> Option<&'s str> {
+        self.text(ip, spare).filter(|ip| !ip.trim().is_empty())
     }
 
     /// A row that joins two ids. Nothing is joined, and no row written, when one of them is not
@@ -197,9 +220,15 @@ impl<'a> Run<'a> {
         second: &'a Node,
         out: &mut Rows,
     ) -> Result<(), Stop> {
+        self.note_row();
         let name = self.value(name, 1);
+        self.note_field(&["event"], Field::Name, verb == Verb::Link);
         let named = verb != Verb::Link || self.is_name(name)?;
-        let (first, second) = (self.id(first), self.id(second));
+        let first = self.id(first);
+        let (first_at, second_at) = join_fields(verb);
+        self.note_field(first_at.0, first_at.1, true);
+        let second = self.id(second);
+        self.note_field(second_at.0, second_at.1, true);
         let (mut spare, mut other) = (String::new(), String::new());
         let mut lanes = self.lanes;
         match (self.identifier_text(first, &mut spare), self.identifier_text(second, &mut other)) {
@@ -209,6 +238,9 @@ impl<'a> Run<'a> {
                 }
             }
             _ => return Ok(()),
+        }
+        if verb != Verb::Link {
+            self.note_engine(&["event"], Field::Name, "the identity verb of the action");
         }
         let start = out.bytes.len();
         let mut insert_id = None;
@@ -225,6 +257,9 @@ impl<'a> Run<'a> {
                 let time = self.checked_time(self.time)?;
                 let id = self.base_id().beside(verb.as_str());
                 insert_id = Some(id);
+                self.note_time(false, time);
+                self.note_insert_id(false, &id, self.event_rows);
+                self.note_same(&["properties", "distinct_id"], Field::UserId);
                 out.bytes.extend_from_slice(b"\"time\":");
                 out.bytes.extend_from_slice(itoa::Buffer::new().format(time).as_bytes());
                 write_text(b",\"$insert_id\":", id.as_str(), &mut out.bytes);
@@ -247,7 +282,7 @@ impl<'a> Run<'a> {
             insert_id,
             start,
         };
-        finish(&draft, out)
+        self.finish(&draft, out)
     }
 
     fn profile_row(
@@ -259,10 +294,24 @@ impl<'a> Run<'a> {
         out: &mut Rows,
     ) -> Result<(), Stop> {
         let start = out.bytes.len();
+        self.note_row();
         let distinct_id = self.id(distinct_id);
+        self.note_field(&["$distinct_id"], Field::DistinctId, true);
         let ip = self.value(beside.ip, 1);
+        if self.noting {
+            let known = self.address(ip, &mut String::new()).is_some();
+            self.note_field(&["$ip"], Field::Ip, known);
+        }
         let time = self.value(beside.time, 1);
+        if self.noting {
+            let timed = self.float(time).is_some_and(|millis| millis.abs() < 9e15);
+            self.note_field(&["$time"], Field::Time, timed);
+        }
         let ignore_time = self.value(beside.ignore_time, 1);
+        if self.noting {
+            let ignored = self.json(ignore_time) == b"true";
+            self.note_field(&["$ignore_time"], Field::IgnoreTime, ignored);
+        }
         self.write_id(b"{\"$distinct_id\":", distinct_id, &mut out.bytes);
         self.write_ip(b",\"$ip\":", ip, &mut out.bytes);
         if let Some(millis) = self.float(time).filter(|millis| millis.abs() < 9e15) {
@@ -287,12 +336,13 @@ impl<'a> Run<'a> {
             insert_id: None,
             start,
         };
-        finish(&draft, out)
+        self.finish(&draft, out)
     }
 
     /// The ids of a group action: a list gives one group for each of its values.
     fn group_ids(&mut self, id: &'a Node) -> Vec<Value> {
         let id = self.value(id, 1);
+        self.note_group_id();
         if self.json(id).first() != Some(&b'[') {
             return vec![id];
         }
@@ -320,7 +370,10 @@ impl<'a> Run<'a> {
         operand: &'a Operand,
         out: &mut Rows,
     ) -> Result<(), Stop> {
+        self.note_row();
         let key = self.id(key);
+        self.note_field(&["$group_key"], Field::GroupKey, true);
+        self.note_group_id_field();
         let mut lanes = Lanes::default();
         let (mut spare, mut other) = (String::new(), String::new());
         match (self.identifier_text(key, &mut spare), self.identifier_text(id, &mut other)) {
@@ -342,7 +395,7 @@ impl<'a> Run<'a> {
             insert_id: None,
             start,
         };
-        finish(&draft, out)
+        self.finish(&draft, out)
     }
 
     /// Stops the event when a bound was met while its values were made.
@@ -373,9 +426,10 @@ impl<'a> Run<'a> {
                 };
                 let base = self.gather(object, 1);
                 out.push(b'{');
-                let layout = Layout { members, level: 1, first: true, outermost: true };
+                let layout = Layout { members, level: 1, first: true };
                 let count = self.write_members(object, base, layout, out);
                 out.extend_from_slice(b"}}");
+                self.note_members(&[operator_name(field)]);
                 self.within_bounds()?;
                 if count > GATHER_LIMIT {
                     let message = format!("the profile update has {count} properties");
@@ -385,11 +439,73 @@ impl<'a> Run<'a> {
             }
             Operand::Value(node) => {
                 let value = self.value(node, 1);
+                self.note_field(&[operator_name(field)], field, true);
                 self.copy(value, 1, out);
                 out.push(b'}');
                 Ok(!value.is_nothing())
             }
         }
+    }
+
+    /// Adds the row that was written.
+    fn finish(&mut self, draft: &Draft, out: &mut Rows) -> Result<(), Stop> {
+        let body = draft.start..out.bytes.len();
+        if body.len() > ROW_LIMIT {
+            let message = format!("the mapped row has {} bytes", body.len());
+            return Err(Stop::new(Code::RowTooLarge, message));
+        }
+        let row = Row {
+            endpoint: draft.endpoint,
+            role: draft.role,
+            repeatable: draft.repeatable,
+            lanes: draft.lanes,
+            insert_id: draft.insert_id,
+            project: None,
+            alone: false,
+            body,
+        };
+        if self.noting {
+            self.scratch.note_row_end(&row, out.bytes.get(row.body.clone()).unwrap_or_default());
+        }
+        out.rows.push(row);
+        Ok(())
+    }
+}
+
+/// The fields of a join's two ids, and where they stand in the row.
+fn join_fields(verb: Verb) -> ((&'static [&'static str], Field), (&'static [&'static str], Field)) {
+    match verb {
+        Verb::Identify => (
+            (&["properties", "$identified_id"], Field::UserId),
+            (&["properties", "$anon_id"], Field::AnonymousId),
+        ),
+        Verb::Alias => (
+            (&["properties", "distinct_id"], Field::DistinctId),
+            (&["properties", "alias"], Field::Alias),
+        ),
+        Verb::Merge => (
+            (&["properties", "$distinct_ids", "0"], Field::Ids),
+            (&["properties", "$distinct_ids", "1"], Field::Ids),
+        ),
+        Verb::Event | Verb::Link | Verb::Profile | Verb::Group => (
+            (&["properties", "$user_id"], Field::UserId),
+            (&["properties", "$device_id"], Field::DeviceId),
+        ),
+    }
+}
+
+/// The operator of a profile update in a row.
+fn operator_name(field: Field) -> &'static str {
+    match field {
+        Field::Set => "$set",
+        Field::SetOnce => "$set_once",
+        Field::Add => "$add",
+        Field::Append => "$append",
+        Field::Union => "$union",
+        Field::Remove => "$remove",
+        Field::Unset => "$unset",
+        Field::Delete => "$delete",
+        _ => "",
     }
 }
 
@@ -401,23 +517,4 @@ fn no_distinct_id() -> Stop {
 fn write_text(key: &[u8], value: &str, out: &mut Vec<u8>) {
     out.extend_from_slice(key);
     text::write(value, out);
-}
-
-fn finish(draft: &Draft, out: &mut Rows) -> Result<(), Stop> {
-    let body = draft.start..out.bytes.len();
-    if body.len() > ROW_LIMIT {
-        let message = format!("the mapped row has {} bytes", body.len());
-        return Err(Stop::new(Code::RowTooLarge, message));
-    }
-    out.rows.push(Row {
-        endpoint: draft.endpoint,
-        role: draft.role,
-        repeatable: draft.repeatable,
-        lanes: draft.lanes,
-        insert_id: draft.insert_id,
-        project: None,
-        alone: false,
-        body,
-    });
-    Ok(())
 }

@@ -174,6 +174,11 @@ impl<'a> Run<'a> {
 
     /// The value of a node that is to stand at this level.
     pub(crate) fn value(&mut self, node: &'a Node, level: u8) -> Value {
+        if self.noting { self.noted_value(node, level) } else { self.value_of(node, level) }
+    }
+
+    /// The same, without a note of this node.
+    pub(super) fn value_of(&mut self, node: &'a Node, level: u8) -> Value {
         let level = if self.free { 0 } else { level };
         match node {
             Node::Nothing => Value::Nothing,

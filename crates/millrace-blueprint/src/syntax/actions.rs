@@ -2,7 +2,7 @@
 
 use millrace_model::code::Code;
 
-use super::ast::{Action, Condition, Entry, EntryKind, Expression, Field, Verb};
+use super::ast::{Action, Condition, Entry, EntryKind, Expression, Field, Verb, Written};
 use super::tree::{Node, NodeValue};
 use super::values::Reader;
 
@@ -126,6 +126,7 @@ pub(crate) fn read(node: &Node, reader: &mut Reader<'_>) -> Option<Action> {
         when: Condition::Always,
         for_each: None,
         fields: Vec::new(),
+        written: Vec::new(),
     };
     for (name, value) in members {
         if name.text == "for_each" {
@@ -139,7 +140,11 @@ pub(crate) fn read(node: &Node, reader: &mut Reader<'_>) -> Option<Action> {
         let known = Field::parse(&name.text)
             .filter(|field| required.contains(field) || optional.contains(field));
         match known {
-            Some(field) => action.fields.push((field, self::field(field, value, reader))),
+            Some(field) => {
+                action.fields.push((field, self::field(field, value, reader)));
+                let source = value.source();
+                action.written.push(Written { field, place: name.place, source });
+            }
             None => {
                 let mut words: Vec<&str> =
                     required.iter().chain(optional).map(|field| field.as_str()).collect();

@@ -116,6 +116,16 @@ pub(crate) struct Action {
     /// The list setting for each of whose texts the action is there once.
     pub(crate) for_each: Option<String>,
     pub(crate) fields: Vec<(Field, Expression)>,
+    /// Where the fields stand and how they are written, for `explain`.
+    pub(crate) written: Vec<Written>,
+}
+
+/// Where a field of an action stands, and its text.
+#[derive(Clone, Debug)]
+pub(crate) struct Written {
+    pub(crate) field: Field,
+    pub(crate) place: Place,
+    pub(crate) source: String,
 }
 
 impl Action {

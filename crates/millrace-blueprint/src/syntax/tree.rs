@@ -38,6 +38,28 @@ pub(crate) struct Scalar {
     pub(crate) indent: Option<u32>,
 }
 
+impl Scalar {
+    /// The scalar as JSON: what is written without quotes is a number, `true`, `false` or null
+    /// where it reads as one.
+    pub(crate) fn json(&self) -> String {
+        match self.text.as_str() {
+            "" | "null" | "~" | "Null" | "NULL" if self.plain => "null".to_owned(),
+            "true" | "false" if self.plain => self.text.clone(),
+            text if self.plain && crate::json::number::is_finite_number(text.as_bytes()) => {
+                text.to_owned()
+            }
+            text => json_text(text),
+        }
+    }
+}
+
+/// A text as JSON.
+pub(crate) fn json_text(text: &str) -> String {
+    let mut json = Vec::new();
+    crate::json::text::write(text, &mut json);
+    String::from_utf8(json).unwrap_or_default()
+}
+
 /// The key of a map.
 #[derive(Clone, Debug)]
 pub(crate) struct Key {
@@ -45,7 +67,59 @@ pub(crate) struct Key {
     pub(crate) place: Place,
 }
 
+/// How much of a nested value is shown where it is named.
+const SOURCE_LIMIT: usize = 160;
+
 impl Node {
+    /// The value as it is written; a nested one in one line, as JSON and cut where it is long.
+    pub(crate) fn source(&self) -> String {
+        match &self.value {
+            NodeValue::Scalar(scalar) => scalar.text.clone(),
+            NodeValue::List(_) | NodeValue::Map(_) => {
+                let mut json = String::new();
+                self.write_json(&mut json, SOURCE_LIMIT);
+                if json.chars().count() > SOURCE_LIMIT {
+                    json = json.chars().take(SOURCE_LIMIT).collect();
+                    json.push_str("...");
+                }
+                json
+            }
+        }
+    }
+
+    /// Appends the value as JSON without blanks, in the order of the text; stops when there is
+    /// more than `limit`.
+    pub(crate) fn write_json(&self, out: &mut String, limit: usize) {
+        if out.len() > limit {
+            return;
+        }
+        match &self.value {
+            NodeValue::Scalar(scalar) => out.push_str(&scalar.json()),
+            NodeValue::List(items) => {
+                out.push('[');
+                for (item, place) in items.iter().zip(0..) {
+                    if place > 0 {
+                        out.push(',');
+                    }
+                    item.write_json(out, limit);
+                }
+                out.push(']');
+            }
+            NodeValue::Map(members) => {
+                out.push('{');
+                for ((key, value), place) in members.iter().zip(0..) {
+                    if place > 0 {
+                        out.push(',');
+                    }
+                    out.push_str(&json_text(&key.text));
+                    out.push(':');
+                    value.write_json(out, limit);
+                }
+                out.push('}');
+            }
+        }
+    }
+
     /// What it is, in a word.
     pub(crate) fn describe(&self) -> &'static str {
         match self.value {

@@ -149,7 +149,7 @@ impl Reader<'_> {
                 let value = self.value(node);
                 entries.push(Entry {
                     place: key.place,
-                    source: source(node),
+                    source: node.source(),
                     what: EntryKind::Member { key: key.text.clone(), value },
                 });
                 continue;
@@ -230,7 +230,7 @@ impl Reader<'_> {
         }
         entries.push(Entry {
             place: node.place,
-            source: source(node),
+            source: node.source(),
             what: EntryKind::Spread(value),
         });
     }
@@ -358,14 +358,6 @@ impl Reader<'_> {
             }
             _ => {}
         }
-    }
-}
-
-/// The expression of a node as it is written; empty for nested ones.
-fn source(node: &Node) -> String {
-    match &node.value {
-        NodeValue::Scalar(scalar) => scalar.text.clone(),
-        NodeValue::List(_) | NodeValue::Map(_) => String::new(),
     }
 }
 

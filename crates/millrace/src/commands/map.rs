@@ -184,7 +184,7 @@ impl Mapping {
             EventView { kind: event.kind, facts: &event.facts, received_at, body: &event.body };
         self.rows.clear();
         let mapped = self.mapper.map(&self.plan, &view, &mut self.rows);
-        let explain = self.explain.then(|| self.mapper.explain(&self.plan, &view));
+        let explain = self.explain.then(|| self.mapper.explain(&self.plan, &view).to_json());
         match mapped {
             Mapped::Send => {
                 match requests_for(&self.rows, &self.mixpanel).into_iter().map(request).collect() {
