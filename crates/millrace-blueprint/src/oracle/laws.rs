@@ -171,7 +171,13 @@ fn both(
     let settings: Vec<(&Setting, Value)> =
         settings.iter().map(|(setting, value)| (setting, value.clone())).collect();
     let body = serde_json::from_slice(event.body).expect("a valid event");
-    let oracle = Oracle { settings: &settings, event, body, exact: false.into() };
+    let oracle = Oracle {
+        settings: &settings,
+        event,
+        body,
+        checks: blueprint.checked.checks,
+        exact: false.into(),
+    };
     let checked = crate::plan::lists::written_out(&blueprint.checked, &settings);
     (ours, oracle.map(&checked))
 }

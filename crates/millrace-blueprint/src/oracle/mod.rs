@@ -14,9 +14,10 @@ use serde_json::{Map, Value, json};
 
 use crate::plan::fold::{member_name, settled};
 use crate::syntax::ast::{
-    Action, Checked, Condition, Entry, EntryKind, Expression, Field, Order, Outcome, Part, Step,
-    TextTest, Verb,
+    Action, BlankNames, Checked, Checks, Condition, Entry, EntryKind, Expression, Field, IdleRows,
+    Nobody, Order, Outcome, Part, Step, TextTest, Verb,
 };
+use crate::syntax::functions::Function;
 use crate::syntax::{is_operator, reserved_names};
 use crate::{EventView, Setting};
 
@@ -31,6 +32,7 @@ pub(crate) struct Oracle<'a> {
     pub(crate) settings: &'a [(&'a Setting, Value)],
     pub(crate) event: EventView<'a>,
     pub(crate) body: Value,
+    pub(crate) checks: Checks,
     /// True inside of [`Expression::Exact`], where null is a value.
     pub(crate) exact: std::cell::Cell<bool>,
 }
@@ -106,14 +108,20 @@ impl Oracle<'_> {
         match action.verb {
             Verb::Event => {
                 let name = self.field(action, Field::Name).and_then(|name| {
-                    name.as_str().filter(|name| !name.trim().is_empty()).map(str::to_owned)
+                    let keep = self.checks.blank_names == BlankNames::Keep;
+                    let fits = |name: &&str| !name.is_empty() && (keep || !name.trim().is_empty());
+                    name.as_str().filter(fits).map(str::to_owned)
                 });
                 let name = name.ok_or_else(|| {
                     Self::refuse(Code::NoMappedName, "the event has no name after mapping")
                 })?;
-                let distinct_id = self
-                    .id(action, Field::DistinctId)
-                    .ok_or_else(|| Self::refuse(Code::BadDistinctId, no_id))?;
+                let distinct_id = match (self.id(action, Field::DistinctId), self.checks.nobody) {
+                    (None, Nobody::SetAside) => {
+                        return Err(Self::refuse(Code::BadDistinctId, no_id));
+                    }
+                    (None, Nobody::Empty) => Some(String::new()),
+                    (id, _) => id,
+                };
                 let mut properties = match action.field(Field::Properties) {
                     Some(Expression::Object(entries)) => self.object(entries, None),
                     _ => Map::new(),
@@ -122,7 +130,9 @@ impl Oracle<'_> {
                     properties.remove(name);
                 }
                 properties.insert("time".into(), json!(time));
-                properties.insert("distinct_id".into(), json!(distinct_id));
+                if let Some(id) = distinct_id {
+                    properties.insert("distinct_id".into(), json!(id));
+                }
                 properties.insert("$insert_id".into(), json!(base.further(*place).as_str()));
                 for (key, field) in [("$device_id", Field::DeviceId), ("$user_id", Field::UserId)] {
                     if let Some(id) = self.id(action, field) {
@@ -202,7 +212,8 @@ impl Oracle<'_> {
             Some(name) => name,
             None => json!(name),
         };
-        if first == second || name == "" {
+        let idle = first == second && self.checks.idle_rows == IdleRows::LeaveOut;
+        if idle || name == "" {
             return None;
         }
         let properties = match action.verb {
@@ -232,7 +243,8 @@ impl Oracle<'_> {
                 .collect(),
             _ => members.collect(),
         };
-        (!members.is_empty()).then_some(Value::Object(members))
+        let idle = self.checks.idle_rows == IdleRows::Send;
+        (idle || !members.is_empty()).then_some(Value::Object(members))
     }
 
     /// An object: from top to bottom, a later member replaces an earlier one.
@@ -279,6 +291,12 @@ impl Oracle<'_> {
                 _ => self.value(right, item),
             },
             Expression::Template { strict, parts } => self.template(*strict, parts, item),
+            Expression::Call { function: Function::AsSent, arguments, .. } => {
+                match arguments.as_slice() {
+                    [Expression::Path(steps)] => walk(&self.body, steps).cloned(),
+                    other => self.value(other.first()?, item),
+                }
+            }
             Expression::Call { function, arguments, words } => {
                 let mut arguments = arguments.iter().map(|one| self.value(one, item));
                 let first = arguments.next()??;

@@ -22,7 +22,8 @@ pub(crate) fn lower(checked: &Checked, values: &Values<'_>) -> Plan {
         ["userId", "anonymousId", "previousId"].map(|name| vec![Step::Key(name.to_owned())]);
     let paths = Paths::of(checked, values);
     let event = paths.event.into_iter().chain(ids.iter().map(Vec::as_slice));
-    let trie = Trie::build(event.filter(|path| !is_overlaid(path)));
+    let event = event.filter(|path| !is_overlaid(path));
+    let trie = Trie::build(event.chain(paths.sent));
     let slots = ids.each_ref().map(|path| trie.slot(path).unwrap_or(u16::MAX));
     let mut lowering = Lowering {
         values,
@@ -52,7 +53,7 @@ pub(crate) fn expression_alone(expression: &Expression) -> (Plan, Node) {
 }
 
 fn alone<T>(paths: &Paths<'_>, lower: impl FnOnce(&mut Lowering<'_>) -> T) -> (Plan, T) {
-    let trie = Trie::build(paths.event.iter().copied());
+    let trie = Trie::build(paths.event.iter().chain(&paths.sent).copied());
     let mut lowering = Lowering {
         values: &[],
         trie: &trie,
@@ -289,6 +290,9 @@ impl Lowering<'_> {
     }
 
     fn call(&mut self, function: Function, arguments: &[Expression], words: &[String]) -> Node {
+        if let (Function::AsSent, [Expression::Path(steps)]) = (function, arguments) {
+            return self.trie.slot(steps).map_or(Node::Nothing, Node::Slot);
+        }
         let mut arguments = arguments.iter().map(|argument| self.expression(argument));
         let argument = arguments.next().unwrap_or(Node::Nothing);
         let second = arguments.next().unwrap_or(Node::Nothing);

@@ -2,12 +2,15 @@
 
 use crate::plan::fold::{Values, constant};
 use crate::syntax::ast::{Checked, Condition, EntryKind, Expression, Outcome, Part, Step};
+use crate::syntax::functions::Function;
 
 /// The paths that expressions read: from the event's root, and from the item around them.
 #[derive(Default)]
 pub(crate) struct Paths<'a> {
     pub(crate) event: Vec<&'a [Step]>,
     pub(crate) item: Vec<&'a [Step]>,
+    /// From the event's root, where no fact may stand over the event's bytes.
+    pub(crate) sent: Vec<&'a [Step]>,
 }
 
 impl<'a> Paths<'a> {
@@ -55,6 +58,12 @@ impl<'a> Paths<'a> {
                     }
                 }
             }
+            Expression::Call { function: Function::AsSent, arguments, .. } => {
+                match arguments.as_slice() {
+                    [Expression::Path(steps)] => self.sent.push(steps),
+                    other => other.iter().for_each(|one| self.expression(one)),
+                }
+            }
             Expression::Call { arguments: list, .. } | Expression::List(list) => {
                 for one in list {
                     self.expression(one);
@@ -74,6 +83,7 @@ impl<'a> Paths<'a> {
                 let mut inner = Paths::default();
                 inner.expression(shape);
                 self.event.append(&mut inner.event);
+                self.sent.append(&mut inner.sent);
             }
             Expression::Choice { when, then, otherwise } => {
                 self.condition(when);

@@ -71,6 +71,7 @@ impl<'a> Run<'a> {
             Function::List => self.list_of(value, level),
             Function::Browser => self.browser(value, |browser| &browser.name),
             Function::BrowserVersion => self.browser(value, |browser| &browser.version),
+            Function::AsSent => value,
             Function::SegmentBrowser => self.browser(value, |browser| &browser.segment_name),
             Function::SegmentBrowserVersion => {
                 self.browser(value, |browser| &browser.segment_version)

@@ -12,7 +12,7 @@ use super::{FIRST_TIME, Run, Stop, not_ahead};
 use crate::json::cursor::MEMBER_LIMIT;
 use crate::json::text;
 use crate::plan::node::{Action, Event, Node, Operand, What};
-use crate::syntax::ast::{Field, Verb};
+use crate::syntax::ast::{BlankNames, Field, IdleRows, Nobody, TimeBefore, Verb};
 
 /// The most that Mixpanel takes for one row, in bytes (reference/mixpanel-api.md 2.3).
 const ROW_LIMIT: usize = 1_000_000;
@@ -82,13 +82,14 @@ impl<'a> Run<'a> {
     /// True for a text that can be an event's name; an error for one that would be a verb.
     fn is_name(&self, value: Value) -> Result<bool, Stop> {
         let mut spare = String::new();
-        match self.text(value, &mut spare).map(str::trim) {
-            Some(verb) if IDENTITY_VERBS.contains(&verb) => {
-                let message = format!("an event cannot have the name {verb}");
-                Err(Stop::new(Code::ReservedName, message))
-            }
-            name => Ok(name.is_some_and(|name| !name.is_empty())),
+        let Some(name) = self.text(value, &mut spare) else { return Ok(false) };
+        let verb = name.trim();
+        if IDENTITY_VERBS.contains(&verb) {
+            let message = format!("an event cannot have the name {verb}");
+            return Err(Stop::new(Code::ReservedName, message));
         }
+        let blank = verb.is_empty() && self.plan.checks.blank_names == BlankNames::SetAside;
+        Ok(!name.is_empty() && !blank)
     }
 
     /// Writes an id, which Mixpanel takes as a text only.
@@ -107,7 +108,7 @@ impl<'a> Run<'a> {
 
     /// The milliseconds of a time that Mixpanel takes.
     fn checked_time(&self, time: UnixMillis) -> Result<i64, Stop> {
-        if time < FIRST_TIME {
+        if time < FIRST_TIME && self.plan.checks.time_before == TimeBefore::SetAside {
             let message = format!("the event's time {time} lies before 1971");
             return Err(Stop::new(Code::TimeOutOfRange, message));
         }
@@ -123,7 +124,8 @@ impl<'a> Run<'a> {
             return Err(Stop::new(Code::NoMappedName, "the event has no name after mapping"));
         }
         let distinct_id = self.id(&event.distinct_id);
-        if distinct_id.is_nothing() {
+        let nobody = self.plan.checks.nobody;
+        if distinct_id.is_nothing() && nobody == Nobody::SetAside {
             return Err(no_distinct_id());
         }
         self.note_field(&["properties", "distinct_id"], Field::DistinctId, true);
@@ -164,7 +166,9 @@ impl<'a> Run<'a> {
         self.copy(name, 1, bytes);
         bytes.extend_from_slice(b",\"properties\":{\"time\":");
         bytes.extend_from_slice(itoa::Buffer::new().format(time).as_bytes());
-        self.write_id(b",\"distinct_id\":", distinct_id, bytes);
+        if !distinct_id.is_nothing() || nobody == Nobody::Empty {
+            self.write_id(b",\"distinct_id\":", distinct_id, bytes);
+        }
         write_text(b",\"$insert_id\":", insert_id.as_str(), bytes);
         let mut fixed = 4;
         for (key, id) in [(b",\"$device_id\":".as_slice(), device_id), (b",\"$user_id\":", user_id)]
@@ -231,8 +235,9 @@ impl<'a> Run<'a> {
         self.note_field(second_at.0, second_at.1, true);
         let (mut spare, mut other) = (String::new(), String::new());
         let mut lanes = self.lanes;
+        let idle = self.plan.checks.idle_rows == IdleRows::Send;
         match (self.identifier_text(first, &mut spare), self.identifier_text(second, &mut other)) {
-            (Some(first), Some(second)) if first != second && named => {
+            (Some(first), Some(second)) if named && (first != second || idle) => {
                 for id in [first, second] {
                     lanes.add(LaneKey::person(id.strip_prefix("$device:").unwrap_or(id)));
                 }
@@ -435,7 +440,7 @@ impl<'a> Run<'a> {
                     let message = format!("the profile update has {count} properties");
                     return Err(Stop::new(Code::TooManyProperties, message));
                 }
-                Ok(count > 0)
+                Ok(count > 0 || self.plan.checks.idle_rows == IdleRows::Send)
             }
             Operand::Value(node) => {
                 let value = self.value(node, 1);

@@ -61,7 +61,11 @@ pub(crate) struct Checked {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Checks {
     pub(crate) time_ahead: TimeAhead,
+    pub(crate) time_before: TimeBefore,
     pub(crate) wide_values: WideValues,
+    pub(crate) nobody: Nobody,
+    pub(crate) blank_names: BlankNames,
+    pub(crate) idle_rows: IdleRows,
 }
 
 words! {
@@ -73,6 +77,56 @@ words! {
         Receipt = "receipt",
         /// It is sent as it is.
         Keep = "keep",
+    }
+}
+
+words! {
+    /// What becomes of a time before the first that Mixpanel takes.
+    #[derive(Default)]
+    TimeBefore {
+        /// The event is set aside.
+        #[default]
+        SetAside = "set_aside",
+        /// It is sent as it is.
+        Keep = "keep",
+    }
+}
+
+words! {
+    /// What becomes of an event for which no distinct id comes out.
+    #[derive(Default)]
+    Nobody {
+        /// It is set aside.
+        #[default]
+        SetAside = "set_aside",
+        /// It is sent with an empty distinct id: Mixpanel takes it as nobody's.
+        Empty = "empty",
+        /// It is sent without one.
+        Absent = "absent",
+    }
+}
+
+words! {
+    /// What becomes of an event whose name is nothing but blanks.
+    #[derive(Default)]
+    BlankNames {
+        /// It is set aside.
+        #[default]
+        SetAside = "set_aside",
+        /// It is sent as it is.
+        Keep = "keep",
+    }
+}
+
+words! {
+    /// What becomes of rows that change nothing: an id joined with itself, an operator without members.
+    #[derive(Default)]
+    IdleRows {
+        /// They are left out.
+        #[default]
+        LeaveOut = "leave_out",
+        /// They are sent.
+        Send = "send",
     }
 }
 

@@ -6,7 +6,7 @@
 use millrace_model::code::Code;
 use serde_json::Value;
 
-use super::ast::{Checks, TimeAhead, WideValues};
+use super::ast::{BlankNames, Checks, IdleRows, Nobody, TimeAhead, TimeBefore, WideValues};
 use super::parts::{known_keys, map, member, text};
 use super::problems::Problems;
 use super::tree::{Key, Node, NodeValue};
@@ -17,7 +17,8 @@ const SETTING_KEYS: [&str; 4] = ["kind", "of", "default", "about"];
 const SETTING_KINDS: [&str; 6] = ["text", "number", "switch", "choice", "list", "ignored"];
 const DEVIATION_KEYS: [&str; 2] = ["what", "why"];
 const VARIANT_KEYS: [&str; 3] = ["about", "settings", "checks"];
-const CHECK_KEYS: [&str; 2] = ["time_ahead", "wide_values"];
+const CHECK_KEYS: [&str; 6] =
+    ["time_ahead", "time_before", "wide_values", "nobody", "blank_names", "idle_rows"];
 
 /// Reads the settings that a blueprint declares.
 pub(super) fn settings(node: &Node, problems: &mut Problems) -> Vec<Setting> {
@@ -139,6 +140,22 @@ pub(super) fn checks(node: &Node, usual: Checks, problems: &mut Problems) -> Che
     if let Some(node) = member(members, "time_ahead") {
         let known = TimeAhead::WORDS;
         checks.time_ahead = word(node, TimeAhead::parse, known, problems).unwrap_or_default();
+    }
+    if let Some(node) = member(members, "time_before") {
+        let known = TimeBefore::WORDS;
+        checks.time_before = word(node, TimeBefore::parse, known, problems).unwrap_or_default();
+    }
+    if let Some(node) = member(members, "nobody") {
+        let known = Nobody::WORDS;
+        checks.nobody = word(node, Nobody::parse, known, problems).unwrap_or_default();
+    }
+    if let Some(node) = member(members, "blank_names") {
+        let known = BlankNames::WORDS;
+        checks.blank_names = word(node, BlankNames::parse, known, problems).unwrap_or_default();
+    }
+    if let Some(node) = member(members, "idle_rows") {
+        let known = IdleRows::WORDS;
+        checks.idle_rows = word(node, IdleRows::parse, known, problems).unwrap_or_default();
     }
     if let Some(node) = member(members, "wide_values") {
         let known = WideValues::WORDS;

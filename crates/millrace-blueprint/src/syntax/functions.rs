@@ -26,6 +26,7 @@ words! {
         SegmentBrowser = "segment_browser",
         SegmentBrowserVersion = "segment_browser_version",
         SyftBrowserVersion = "syft_browser_version",
+        AsSent = "as_sent",
         Prefixed = "prefixed",
         Rename = "rename",
         At = "at",
@@ -87,6 +88,7 @@ impl Function {
             | Function::List
             | Function::Browser
             | Function::BrowserVersion
+            | Function::AsSent
             | Function::SegmentBrowser
             | Function::SegmentBrowserVersion
             | Function::SyftBrowserVersion
@@ -128,6 +130,7 @@ impl Function {
             Function::SegmentBrowser => "segment_browser(user_agent)",
             Function::SegmentBrowserVersion => "segment_browser_version(user_agent)",
             Function::SyftBrowserVersion => "syft_browser_version(user_agent)",
+            Function::AsSent => "as_sent($.path)",
             Function::Prefixed => "prefixed(object, \"prefix\")",
             Function::Rename => "rename(object, old, \"new\", ...)",
             Function::At => "at($.object, settings.NAME)",

@@ -247,3 +247,45 @@ fn checks_can_be_done_otherwise() {
     mapping.received_at = UnixMillis(AT.0 - 86_400_000);
     assert_eq!(mapping.outcome(&track("{}"))[0]["body"]["properties"]["time"], json!(AT.0));
 }
+
+#[test]
+fn what_other_destinations_send_can_be_sent_by_checks() {
+    let text = "blueprint: b\nchecks: { time_before: keep, nobody: empty, blank_names: keep, idle_rows: send }\nrules:\n  - name: r\n    send:\n      \
+        - event: { name: $.event, distinct_id: $.userId, time: time($.at) }\n      \
+        - identify: { user_id: $.userId, anonymous_id: $.anonymousId }\n      \
+        - group: { group_key: team, group_id: $.team, set: { \"...\": $.traits } }\n";
+    let blueprint = Blueprint::parse("b", text).expect("right");
+    let mut mapping = Mapping::new(&blueprint, &json!({}));
+    let event = r#"{"event": " ", "userId": "", "team": "t", "at": "1815-06-18T00:00:00Z"}"#;
+    assert_eq!(
+        mapping.outcome(event),
+        json!([
+            {"path": "/import", "body": {"event": " ", "properties": {
+                "time": -4_876_848_000_000_i64, "distinct_id": "", "$insert_id": "m-1"}}},
+            {"path": "/groups", "body": {"$group_key": "team", "$group_id": "t", "$set": {}}},
+        ])
+    );
+    let same = mapping.outcome(r#"{"event": "e", "userId": "u", "anonymousId": "u"}"#);
+    assert_eq!(
+        same[1]["body"],
+        json!({"event": "$identify", "properties": {"$identified_id": "u", "$anon_id": "u"}})
+    );
+    let absent = Blueprint::parse("b", &text.replace("nobody: empty", "nobody: absent"));
+    let mut mapping = Mapping::new(&absent.expect("right"), &json!({}));
+    let properties = &mapping.outcome(r#"{"event": "e"}"#)[0]["body"]["properties"];
+    assert_eq!(properties, &json!({"time": AT.0, "$insert_id": "m-1"}));
+}
+
+#[test]
+fn a_path_can_be_read_as_it_was_sent() {
+    let text = "blueprint: b\nrules:\n  - name: r\n    send:\n      \
+        - event: { name: e, distinct_id: $.userId, properties: { a: as_sent($.timestamp), b: $.timestamp } }\n";
+    let blueprint = Blueprint::parse("b", text).expect("right");
+    let mut mapping = Mapping::new(&blueprint, &json!({}));
+    let rows = mapping.outcome(r#"{"userId": "u", "timestamp": "soon"}"#);
+    let properties = &rows[0]["body"]["properties"];
+    assert_eq!(properties["a"], "soon");
+    assert_eq!(properties["b"], "2025-11-20T10:11:12.345Z");
+    let rows = mapping.outcome(r#"{"userId": "u"}"#);
+    assert_eq!(rows[0]["body"]["properties"].get("a"), None);
+}
