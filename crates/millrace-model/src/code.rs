@@ -123,6 +123,8 @@ codes! {
     DestinationBusy = "MR3008";
     /// The answer of the destination cannot be read.
     UnclearAnswer = "MR3009";
+    /// Mixpanel refused to delete users.
+    DeletionRefused = "MR3010";
 
     /// The disk that holds the log is full.
     DiskFull = "MR4001";

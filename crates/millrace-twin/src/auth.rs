@@ -103,6 +103,13 @@ fn find<'a>(
     projects.find(|project| fits(project)).map(|project| project.id).ok_or(Denied::Invalid)
 }
 
-fn same(sent: &Secret, known: &Secret) -> bool {
+/// The token of a Bearer header; none when it is no such header.
+pub(crate) fn bearer(header: &str) -> Option<Secret> {
+    let (scheme, token) = header.trim().split_once(' ')?;
+    scheme.eq_ignore_ascii_case("bearer").then(|| Secret::new(token.trim()))
+}
+
+/// Whether a secret is the known one; an empty one is no secret.
+pub(crate) fn same(sent: &Secret, known: &Secret) -> bool {
     !known.is_empty() && bool::from(sent.expose().as_bytes().ct_eq(known.expose().as_bytes()))
 }

@@ -193,15 +193,16 @@ fn compress(
 /// Makes the lines; ends early when the client has gone.
 fn make_blocks(inner: &Inner, query: &Query, blocks: &mpsc::Sender<Vec<u8>>) {
     let Some(project) = inner.projects.by_id(query.project) else { return };
-    let end = project.data().events.rows().len();
+    let end = project.data().events.all_rows().len();
     let (mut next, mut left) = (0_usize, query.limit);
     while next < end && left > 0 {
         let mut block = Vec::with_capacity(BLOCK_BYTES + 4 * 1024);
         let data = project.data();
         let stop = end.min(next.saturating_add(BLOCK_ROWS));
-        for row in data.events.rows().get(next..stop).unwrap_or_default() {
+        for row in data.events.all_rows().get(next..stop).unwrap_or_default() {
             next += 1;
-            let wanted = query.span.contains(&row.time)
+            let wanted = !row.deleted()
+                && query.span.contains(&row.time)
                 && query
                     .events
                     .as_ref()

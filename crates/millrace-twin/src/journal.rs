@@ -97,11 +97,13 @@ fn number_of(kind: Kind) -> u8 {
         Kind::Events => 1,
         Kind::Users => 2,
         Kind::Groups => 3,
+        Kind::Deletions => 4,
     }
 }
 
 fn kind_of(number: u8) -> Option<Kind> {
-    [Kind::Events, Kind::Users, Kind::Groups].into_iter().find(|kind| number_of(*kind) == number)
+    let kinds = [Kind::Events, Kind::Users, Kind::Groups, Kind::Deletions];
+    kinds.into_iter().find(|kind| number_of(*kind) == number)
 }
 
 fn log_failed(error: &LogError) -> TwinError {

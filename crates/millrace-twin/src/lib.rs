@@ -21,6 +21,7 @@
 
 mod auth;
 mod body;
+mod deletions;
 mod error;
 mod event;
 mod events_in;

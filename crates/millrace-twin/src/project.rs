@@ -4,7 +4,7 @@
 //! after it is on stable storage, and opening a folder applies the same records again. Nothing is
 //! decided by looking at the tables before a record is written, so both ways agree.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
 
 use millrace_model::time::UnixMillis;
@@ -32,6 +32,8 @@ pub(crate) struct Data {
     pub(crate) events: EventTable,
     pub(crate) users: HashMap<Symbol, Profile>,
     pub(crate) groups: BTreeMap<(String, String), Profile>,
+    /// The distinct ids of each deletion task, by its id.
+    pub(crate) deletions: BTreeMap<String, Vec<String>>,
 }
 
 impl Project {
@@ -88,6 +90,7 @@ impl Projects {
             }
             Kind::Users => each_update(reader, |update| data.update_user(update, received)),
             Kind::Groups => each_update(reader, |update| data.update_group(update, received)),
+            Kind::Deletions => each_update(reader, |task| data.delete_persons(task)),
         }
     }
 }
@@ -116,6 +119,24 @@ impl Data {
         if let Some(after) = profile::apply(self.groups.remove(&key), update, received) {
             self.groups.insert(key, after);
         }
+    }
+
+    /// Deletes the profiles and the events of persons, as they are known now: whatever comes later
+    /// under the same ids is kept.
+    fn delete_persons(&mut self, task: &Map<String, Value>) {
+        let Some(Value::String(id)) = task.get("id") else { return };
+        let listed = task.get("distinct_ids").and_then(Value::as_array);
+        let listed = listed.into_iter().flatten().filter_map(Value::as_str);
+        let named: Vec<String> = listed.map(str::to_owned).collect();
+        let persons: HashSet<Symbol> = named
+            .iter()
+            .filter_map(|id| self.ids.find(id))
+            .map(|id| self.links.resolve(id))
+            .collect();
+        let links = &self.links;
+        self.users.retain(|id, _| !persons.contains(&links.resolve(*id)));
+        self.events.delete(|distinct| persons.contains(&links.resolve(distinct)));
+        self.deletions.insert(id.clone(), named);
     }
 
     /// The profiles that can be seen: one of a device that was linked later is hidden, not moved

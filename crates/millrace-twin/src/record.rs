@@ -9,6 +9,7 @@
 //! event    length u32 | time i64 | size u32 | flags u8 | name text | insert id text | user text
 //!          | device text | fallback text | [revenue f64 | refund f64 | currency text] | members
 //! updates  version u8 = 1 | project u64 | received i64 | (length u32 | JSON)*
+//! tasks    the same as updates
 //! ```
 //!
 //! A reader takes any bytes: what does not fit is no event, never a panic.
@@ -33,6 +34,8 @@ pub(crate) enum Kind {
     Users,
     /// Updates of group profiles of one project.
     Groups,
+    /// Deletion tasks of one project.
+    Deletions,
 }
 
 /// A record ready for the journal.

@@ -4,13 +4,14 @@
 use std::sync::Arc;
 
 use axum::Router;
-use axum::extract::{Request, State};
+use axum::extract::{Path, Request, State};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::Response;
-use axum::routing::{MethodRouter, any, get};
+use axum::routing::{MethodRouter, any, get, post};
 use serde_json::json;
 
+use crate::deletions;
 use crate::events_in;
 use crate::export::export;
 use crate::intake;
@@ -33,6 +34,8 @@ pub(crate) fn routes(inner: Arc<Inner>) -> Router {
         ("/engage", get(engage).post(engage)),
         ("/groups", get(groups).post(groups)),
         ("/api/2.0/export", get(export)),
+        ("/api/app/data-deletions/v3.0", post(delete_users)),
+        ("/api/app/data-deletions/v3.0/{task}", get(deletion_task)),
         ("/settings", any(empty)),
         ("/decide", any(empty)),
         ("/flags", any(flags)),
@@ -64,6 +67,18 @@ async fn engage(State(inner): Shared, request: Request) -> Response {
 
 async fn groups(State(inner): Shared, request: Request) -> Response {
     intake::serve(inner, request, profiles_in::groups).await
+}
+
+async fn delete_users(State(inner): Shared, request: Request) -> Response {
+    intake::serve(inner, request, deletions::ask).await
+}
+
+async fn deletion_task(
+    State(inner): Shared,
+    Path(task): Path<String>,
+    request: Request,
+) -> Response {
+    deletions::state(&inner, &task, &request)
 }
 
 /// No remote settings: SDKs go on with their own.

@@ -65,7 +65,7 @@ impl Summary {
     /// Adds everything up.
     pub(crate) fn of(data: &Data) -> Summary {
         let mut summary = Summary {
-            copies: data.events.rows().len(),
+            copies: data.events.rows().count(),
             profiles: data.visible_profiles(),
             groups: data.groups.len(),
             ..Summary::default()

@@ -4,6 +4,8 @@
 //! distinct id at ingestion, time and insert id: reference/mixpanel-api.md 2.6) the last one
 //! counts; the others are marked as superseded. The distinct id of the key is the one that the
 //! event's own ids give, not the resolved one, so that a resend after a link is still a copy.
+//!
+//! Deleted rows keep their place, because others refer to rows by number, and are never shown.
 
 use std::collections::HashMap;
 use std::hash::BuildHasher;
@@ -30,6 +32,7 @@ const SUPERSEDED: u8 = 1;
 const HIDDEN: u8 = 2;
 const LINK_FAILED: u8 = 4;
 const REVENUE: u8 = 8;
+const DELETED: u8 = 16;
 
 impl Row {
     /// A later copy counts instead.
@@ -45,6 +48,11 @@ impl Row {
     /// Its device belongs to another user.
     pub(crate) fn link_failed(&self) -> bool {
         self.marks & LINK_FAILED != 0
+    }
+
+    /// Its person was deleted.
+    pub(crate) fn deleted(&self) -> bool {
+        self.marks & DELETED != 0
     }
 
     /// It speaks of revenue or refunds.
@@ -143,9 +151,21 @@ impl EventTable {
         }
     }
 
-    /// The rows in the order of arrival.
-    pub(crate) fn rows(&self) -> &[Row] {
+    /// All rows in the order of arrival, those that were deleted as well.
+    pub(crate) fn all_rows(&self) -> &[Row] {
         &self.rows
+    }
+
+    /// The rows in the order of arrival.
+    pub(crate) fn rows(&self) -> impl DoubleEndedIterator<Item = &Row> {
+        self.rows.iter().filter(|row| !row.deleted())
+    }
+
+    /// Deletes the rows whose distinct id is chosen.
+    pub(crate) fn delete(&mut self, chosen: impl Fn(Symbol) -> bool) {
+        for row in self.rows.iter_mut().filter(|row| chosen(row.distinct)) {
+            row.marks |= DELETED;
+        }
     }
 
     /// The stored event of a row, with the head of its record.

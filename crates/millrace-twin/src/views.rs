@@ -131,7 +131,7 @@ async fn events(State(inner): Shared, Path(id): Path<String>, request: Request) 
             name.is_none_or(|name| name == Some(row.name))
                 && user.is_none_or(|user| user == Some(data.links.resolve(row.distinct)))
         };
-        let rows: Vec<&Row> = data.events.rows().iter().rev().filter(wanted).take(most).collect();
+        let rows: Vec<&Row> = data.events.rows().rev().filter(wanted).take(most).collect();
         let mut out = b"{\"events\":".to_vec();
         list(&mut out, data, &rows);
         out.push(b'}');
@@ -168,7 +168,7 @@ async fn user(
             .map(|id| data.ids.text(id))
             .collect();
         let mine = |row: &&Row| data.links.resolve(row.distinct) == canonical;
-        let copies: Vec<&Row> = data.events.rows().iter().filter(mine).collect();
+        let copies: Vec<&Row> = data.events.rows().filter(mine).collect();
         // The id of a deleted profile without events is remembered, and is nobody.
         if copies.is_empty() && ids.len() == 1 && !data.users.contains_key(&canonical) {
             return Err(nobody());

@@ -88,7 +88,11 @@ impl HttpTransport {
             kind: TransportErrorKind::Invalid,
             message: error.to_string(),
         })?;
-        url.query_pairs_mut().extend_pairs(parts.params.iter().map(|(name, value)| (*name, value)));
+        // Even an empty list of pairs would put a question mark behind the address.
+        if !parts.params.is_empty() {
+            let pairs = parts.params.iter().map(|(name, value)| (*name, value));
+            url.query_pairs_mut().extend_pairs(pairs);
+        }
         let mut request = self.client.post(url);
         for (name, value) in &parts.headers {
             request = request.header(*name, value.as_str());

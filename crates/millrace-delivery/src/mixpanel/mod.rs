@@ -6,10 +6,12 @@
 //! | [`request`] | rows into the parts of a request; pure |
 //! | [`transport`] | the seam through which a request leaves, and what can go wrong on the way |
 //! | [`http`] | the transport of production |
+//! | [`deletion`] | deleting users, beside the flow of events |
 //!
 //! What an answer means is read in [`crate::receipt`]; when to send what is decided in
 //! [`crate::scheduler`]. The source of the facts is `reference/mixpanel-api.md` 1, 2.3, 3.2 and 9.
 
+pub mod deletion;
 pub mod http;
 pub mod options;
 pub mod request;

@@ -12,6 +12,7 @@ mod arrival;
 mod bodies;
 mod client;
 mod crash;
+mod deletions;
 mod exports;
 mod identity;
 mod persistence;
