@@ -57,6 +57,10 @@ pub enum Command {
     #[command(after_help = MAP_EXAMPLES)]
     Map(MapArguments),
 
+    /// Delete users from the Mixpanel project of an integration. Asks nothing first.
+    #[command(after_help = DELETE_USERS_EXAMPLES)]
+    DeleteUsers(DeleteUsersArguments),
+
     /// Print a completion script for your shell.
     #[command(after_help = "Example:\n  millrace completions bash > millrace.bash")]
     Completions {
@@ -161,6 +165,40 @@ pub struct MapArguments {
     /// Say for every field where it comes from.
     #[arg(long)]
     pub explain: bool,
+}
+
+const DELETE_USERS_EXAMPLES: &str = "\
+Examples:
+  millrace delete-users ids.txt --integration mixpanel-prod --dry-run
+  millrace delete-users ids.txt --integration mixpanel-prod --api task --json";
+
+/// Arguments of `millrace delete-users`.
+#[derive(Debug, Args)]
+pub struct DeleteUsersArguments {
+    /// The distinct ids, one a line.
+    #[arg(value_name = "FILE")]
+    pub file: PathBuf,
+
+    /// The configuration [default: millrace.toml].
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+
+    /// The integration whose project the users are in.
+    #[arg(long, value_name = "NAME")]
+    pub integration: String,
+
+    /// `engage` deletes profiles, `task` profiles and events [default: the setting
+    /// `userDeletionApi` of the blueprint, else engage].
+    #[arg(long, value_name = "API", value_parser = ["engage", "task"])]
+    pub api: Option<String>,
+
+    /// Send nothing, and say what would be sent.
+    #[arg(long)]
+    pub dry_run: bool,
+
+    /// Print what was sent as one JSON object, in the last line of standard output.
+    #[arg(long)]
+    pub json: bool,
 }
 
 fn parse_time(text: &str) -> Result<millrace_model::time::UnixMillis, String> {

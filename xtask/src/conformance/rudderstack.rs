@@ -20,7 +20,7 @@ use millrace_protocol::segment::{Admission, Call, Envelope};
 use serde_json::{Map, Value, json};
 
 use super::report::{Case, Outcome};
-use super::{rudderstack_delivery, text_of};
+use super::{rudderstack_deletion, rudderstack_delivery, text_of};
 
 /// Settings that say where an integration sends to. They are none of the blueprint's.
 const CONNECTION: [&str; 6] = [
@@ -41,6 +41,7 @@ pub(crate) fn run(cases: &[Value]) -> Vec<Case> {
             let outcome = match kind.as_str() {
                 "transform" => outcome(transform(case)),
                 "delivery" => outcome(rudderstack_delivery::run(case)),
+                "delete-users" => outcome(rudderstack_deletion::run(case)),
                 _ => Outcome::NotRun(format!("there is no runner for cases of the kind {kind:?}")),
             };
             Case { id: text_of(case, "id"), class: text_of(case, "match"), kind, outcome }
@@ -57,8 +58,9 @@ fn outcome(result: anyhow::Result<Option<String>>) -> Outcome {
 }
 
 /// Why an event sends nothing.
-#[derive(Debug)]
-struct Refusal {
+#[derive(Debug, thiserror::Error)]
+#[error("{reason}")]
+pub(super) struct Refusal {
     /// Whose fault it is: that of the settings, or of the event.
     configuration: bool,
     reason: String,
@@ -167,7 +169,7 @@ fn plan(config: &Map<String, Value>) -> Result<Plan, Refusal> {
 }
 
 /// Where the integration of a case sends to. Compression is a setting of the transport, and off.
-fn options(config: &Map<String, Value>) -> Result<MixpanelOptions, Refusal> {
+pub(super) fn options(config: &Map<String, Value>) -> Result<MixpanelOptions, Refusal> {
     let text = |name: &str| config.get(name).and_then(Value::as_str).unwrap_or_default();
     let region = match text("dataResidency") {
         "eu" => Region::Eu,

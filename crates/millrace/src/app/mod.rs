@@ -180,7 +180,8 @@ fn open_journal(
     })
 }
 
-fn mixpanel_options(
+/// Where an integration sends to and as whom, given where the twin listens.
+pub(crate) fn mixpanel_options(
     integration: &Integration,
     twin: Option<SocketAddr>,
 ) -> Result<MixpanelOptions, Failure> {

@@ -1,6 +1,7 @@
 //! What each command does: one module each, all of the form arguments in, outcome out.
 
 mod check;
+mod delete_users;
 mod demo;
 mod map;
 mod serve;
@@ -21,6 +22,7 @@ pub fn run(arguments: Arguments) -> Outcome {
         Command::Serve(arguments) => serve::run(&arguments),
         Command::Check(arguments) => check::run(&arguments),
         Command::Map(arguments) => map::run(&arguments),
+        Command::DeleteUsers(arguments) => delete_users::run(&arguments),
         Command::Completions { shell } => completions(shell),
     };
     match result {

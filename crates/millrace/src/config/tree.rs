@@ -118,6 +118,8 @@ pub struct Integration {
     pub destination: Destination,
     /// What maps its events.
     pub mapping: BlueprintUse,
+    /// The token for privacy requests, which tasks that delete users need.
+    pub gdpr_api_token: Option<Secret>,
     /// Whether requests are compressed.
     pub gzip: bool,
     /// How long a row is tried before it ends as dead.

@@ -60,8 +60,8 @@ fn read_one<'d>(
     let id = section.required(report, "id", "id = \"mixpanel-prod\"");
     let pipeline = section.required(report, "pipeline", "pipeline = \"shop\"");
     let token = section.required(report, "token", "token = { env = \"MIXPANEL_TOKEN\" }");
-    let [region, url, blueprint, settings, gzip, horizon] =
-        ["region", "url", "blueprint", "settings", "gzip", "retry_horizon"]
+    let [region, url, blueprint, settings, gzip, horizon, gdpr] =
+        ["region", "url", "blueprint", "settings", "gzip", "retry_horizon", "gdpr_api_token"]
             .map(|key| section.optional(key));
     section.finish(report);
 
@@ -77,6 +77,10 @@ fn read_one<'d>(
         _ => None,
     };
     let token = token.and_then(|field| secrets::read(&field, report, Literal::Warned));
+    let gdpr_api_token = match gdpr {
+        Some(field) => secrets::read(&field, report, Literal::Warned).map(Some),
+        None => Some(None),
+    };
     let destination = read_destination(&section, region.as_ref(), url.as_ref(), has_twin, report);
     let blueprint = match &blueprint {
         Some(field) => non_empty(field, report, "default").map(|text| blueprint_ref(text, report)),
@@ -102,6 +106,7 @@ fn read_one<'d>(
             token: token?,
             destination: destination?,
             mapping: mapping?,
+            gdpr_api_token: gdpr_api_token?,
             gzip: gzip?,
             retry_horizon: retry_horizon?,
         })
