@@ -61,6 +61,7 @@ fn build(
             place: command_line(),
             settings: BTreeMap::new(),
         },
+        gdpr_api_token: None,
         gzip: true,
         retry_horizon: Duration::from_secs(5 * 86_400),
     };

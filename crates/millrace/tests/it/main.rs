@@ -9,6 +9,7 @@
 )]
 
 mod check;
+mod delete_users;
 mod demo;
 mod docs;
 mod fault;
