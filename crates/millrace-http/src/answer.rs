@@ -63,7 +63,8 @@ impl From<DecodeError> for Refusal {
             | DecodeError::UnknownEncoding
             | DecodeError::BadJson { .. }
             | DecodeError::TooDeep { .. }
-            | DecodeError::NoBatch => StatusCode::BAD_REQUEST,
+            | DecodeError::NoBatch
+            | DecodeError::NoEvents => StatusCode::BAD_REQUEST,
         };
         Refusal::new(status, error.code(), error.to_string())
     }

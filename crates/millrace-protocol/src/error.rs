@@ -37,6 +37,9 @@ pub enum DecodeError {
     /// The body is JSON, but not what the path takes.
     #[error("the body is no batch: send an object with an array `batch`")]
     NoBatch,
+    /// The body is JSON, but holds no events of Adobe's.
+    #[error("the body holds no events: send an object with a list `events` or an object `event`")]
+    NoEvents,
     /// The batch has more items than the limit.
     #[error("the batch has more than {limit} events: send smaller batches")]
     TooManyEvents {
@@ -55,7 +58,7 @@ impl DecodeError {
             DecodeError::BadGzip | DecodeError::UnknownEncoding => Code::BadCompression,
             DecodeError::BadJson { .. } => Code::BadJson,
             DecodeError::TooDeep { .. } => Code::TooDeep,
-            DecodeError::NoBatch => Code::BadBody,
+            DecodeError::NoBatch | DecodeError::NoEvents => Code::BadBody,
             DecodeError::TooManyEvents { .. } => Code::TooManyEvents,
         }
     }

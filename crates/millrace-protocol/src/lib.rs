@@ -18,7 +18,9 @@
 //! | [`inflate`] | gzip, byte order mark and UTF-8 repair |
 //! | [`json`] | a JSON scanner that validates in one pass and never recurses |
 //! | [`segment`] | the Segment and RudderStack calls |
+//! | [`edge`] | the events of Adobe's Edge Network, and the cookies beside them |
 
+pub mod edge;
 pub mod error;
 pub mod inflate;
 pub mod json;

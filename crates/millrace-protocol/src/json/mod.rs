@@ -10,4 +10,4 @@ mod scanner;
 mod strings;
 
 pub use scanner::{Fault, MAX_DEPTH, Scanner, Span};
-pub use strings::{name, text};
+pub use strings::{name, text, write_text};

@@ -53,6 +53,19 @@ pub fn text(raw: &[u8]) -> Option<Cow<'_, str>> {
     Some(Cow::Owned(text))
 }
 
+/// Writes a text as a JSON string.
+pub fn write_text(text: &str, out: &mut Vec<u8>) {
+    out.push(b'"');
+    for byte in text.bytes() {
+        match byte {
+            b'"' | b'\\' => out.extend([b'\\', byte]),
+            0..0x20 => out.extend_from_slice(format!("\\u{byte:04x}").as_bytes()),
+            _ => out.push(byte),
+        }
+    }
+    out.push(b'"');
+}
+
 /// The character of what follows `\u`, two escapes long for a surrogate pair, and what is left.
 fn unicode_escape(text: &str) -> Option<(char, &str)> {
     let unit = |text: &str| u32::from_str_radix(text.get(..4)?, 16).ok();
@@ -96,6 +109,9 @@ mod tests {
             let raw = serde_json::to_vec(&text_in).unwrap();
             let read = text(&raw);
             prop_assert_eq!(read.as_deref(), Some(text_in.as_str()));
+            let mut written = Vec::new();
+            write_text(&text_in, &mut written);
+            prop_assert_eq!(serde_json::from_slice::<String>(&written).ok(), Some(text_in));
         }
 
         #[test]

@@ -39,13 +39,14 @@ pub struct Admission<'a> {
 }
 
 /// Why an item is set aside.
-struct Refusal {
-    code: Code,
-    reason: Cow<'static, str>,
+#[derive(Debug)]
+pub(crate) struct Refusal {
+    pub(crate) code: Code,
+    pub(crate) reason: Cow<'static, str>,
 }
 
 impl Refusal {
-    fn new(code: Code, reason: impl Into<Cow<'static, str>>) -> Refusal {
+    pub(crate) fn new(code: Code, reason: impl Into<Cow<'static, str>>) -> Refusal {
         Refusal { code, reason: reason.into() }
     }
 }
@@ -251,7 +252,7 @@ fn too_large(bytes: usize, limits: &Limits) -> Refusal {
 }
 
 /// The time at a place of the body, if it is text or a number that can be read as one.
-fn time_at(body: &[u8], span: Span) -> Option<UnixMillis> {
+pub(crate) fn time_at(body: &[u8], span: Span) -> Option<UnixMillis> {
     match span.of(body) {
         number @ [b'-' | b'0'..=b'9', ..] => numeric_time(number),
         raw => UnixMillis::parse(&text(raw)?),

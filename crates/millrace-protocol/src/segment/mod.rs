@@ -18,6 +18,7 @@ mod scan;
 mod time;
 
 pub use admit::Admission;
+pub(crate) use admit::{Refusal, time_at};
 pub use envelope::Envelope;
 pub use time::{SKEW_LIMIT_MILLIS, event_time};
 

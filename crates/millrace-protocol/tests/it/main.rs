@@ -11,5 +11,6 @@
 
 mod bodies;
 mod door;
+mod edge;
 mod fixtures;
 mod shared_members;

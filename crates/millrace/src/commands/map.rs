@@ -14,13 +14,14 @@ use millrace_blueprint::{Blueprint, EventView, Mapper, Plan, SettingValues};
 use millrace_delivery::mixpanel::{MixpanelOptions, Region, RequestParts, requests_for};
 use millrace_model::code::Code;
 use millrace_model::entropy::SystemEntropy;
-use millrace_model::event::{Event, Item};
+use millrace_model::event::{Batch, Event, Item};
 use millrace_model::id::PipelineId;
 use millrace_model::row::{Mapped, Rows};
 use millrace_model::secret::Secret;
 use millrace_model::time::{Clock as _, SystemClock, UnixMillis};
-use millrace_protocol::Limits;
+use millrace_protocol::edge;
 use millrace_protocol::segment::{Admission, Call, Envelope};
+use millrace_protocol::{DecodeError, Limits};
 use serde::Serialize;
 use serde_json::value::RawValue;
 use serde_json::{Map, Value, json};
@@ -158,25 +159,43 @@ struct Mapping {
 
 impl Mapping {
     fn map_line(&mut self, line: &[u8], received_at: UnixMillis) -> Answer {
-        let body = Bytes::from([b"{\"batch\":[", line, b"]}"].concat());
-        let limits = Limits::default();
-        let envelope = match Envelope::read(Call::Batch, body, &limits) {
-            Ok(envelope) => envelope,
+        let batch = match self.admit(line, received_at) {
+            Ok(batch) => batch,
             Err(error) => return refused(error.code().as_str(), &error.to_string()),
         };
-        let batch = envelope.admit(&Admission {
+        match batch.items.as_slice() {
+            [Item::Event(event)] => self.map_event(event, received_at),
+            [Item::SetAside(aside)] => refused(aside.code.as_str(), &aside.reason),
+            _ => refused("MR1007", "write one event on a line"),
+        }
+    }
+
+    /// Admits a line as the collector would: as an event of Adobe's when it is one, else as a call
+    /// in Segment's form.
+    fn admit(&self, line: &[u8], received_at: UnixMillis) -> Result<Batch, DecodeError> {
+        let limits = Limits::default();
+        if edge::is_event(line) {
+            let body = Bytes::copy_from_slice(line);
+            let envelope = edge::Envelope::read(edge::Form::Bare, body, &limits)?;
+            return Ok(envelope.admit(&edge::Admission {
+                pipeline: &self.pipeline,
+                received_at,
+                request_id: None,
+                visitor: edge::Visitor::default(),
+                limits: &limits,
+                entropy: &SystemEntropy,
+            }));
+        }
+        let body = Bytes::from([b"{\"batch\":[", line, b"]}"].concat());
+        let envelope = Envelope::read(Call::Batch, body, &limits)?;
+        Ok(envelope.admit(&Admission {
             pipeline: &self.pipeline,
             received_at,
             client_ip: None,
             from_device: false,
             limits: &limits,
             entropy: &SystemEntropy,
-        });
-        match batch.items.as_slice() {
-            [Item::Event(event)] => self.map_event(event, received_at),
-            [Item::SetAside(aside)] => refused(aside.code.as_str(), &aside.reason),
-            _ => refused("MR1007", "write one event on a line"),
-        }
+        }))
     }
 
     fn map_event(&mut self, event: &Event, received_at: UnixMillis) -> Answer {
