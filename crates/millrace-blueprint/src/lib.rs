@@ -12,6 +12,7 @@
 //! | [`settings`] | what a blueprint lets its users choose, and what they chose |
 //! | `plan` | a checked tree with settings, compiled: path trie, slots, nodes |
 //! | `json` | the bytes of an event: one validating scan, decoding, careful copies |
+//! | `reserved` | the property names that have a meaning, and those that are forbidden |
 //! | `agent` | which browser a user agent names |
 //! | `run` | a plan over an event: conditions, values, rows |
 //! | [`segment`] | the notation of Segment: its match texts and mappings |
@@ -30,6 +31,7 @@ mod explanation;
 mod json;
 mod path_text;
 mod plan;
+mod reserved;
 mod run;
 pub mod segment;
 pub mod settings;

@@ -46,6 +46,10 @@ corrections! {
     DerivedInsertId = "derived_insert_id",
     /// A property starts with `$` and is none that Mixpanel reserves.
     UnknownDollarName = "unknown_dollar_name",
+    /// A property with a name that Mixpanel forbids went under another name.
+    ForbiddenName = "forbidden_name",
+    /// A list or object is larger than what Mixpanel says it stores for one value.
+    LargeValue = "large_value",
 }
 
 /// How often each kind of correction was made.
@@ -55,8 +59,13 @@ pub struct Corrections([u32; Correction::ALL.len()]);
 impl Corrections {
     /// Counts one.
     pub fn add(&mut self, what: Correction) {
+        self.add_many(what, 1);
+    }
+
+    /// Counts several.
+    pub fn add_many(&mut self, what: Correction, times: u32) {
         if let Some(count) = self.0.get_mut(what as usize) {
-            *count = count.saturating_add(1);
+            *count = count.saturating_add(times);
         }
     }
 
@@ -81,6 +90,31 @@ impl Corrections {
     }
 }
 
+/// The corrections of many events.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct CorrectionSums([u64; Correction::ALL.len()]);
+
+impl CorrectionSums {
+    /// Adds the corrections of an event.
+    pub fn add(&mut self, corrections: &Corrections) {
+        for (sum, count) in self.0.iter_mut().zip(corrections.0) {
+            *sum = sum.saturating_add(u64::from(count));
+        }
+    }
+
+    /// Adds other sums.
+    pub fn add_sums(&mut self, other: &CorrectionSums) {
+        for (sum, count) in self.0.iter_mut().zip(other.0) {
+            *sum = sum.saturating_add(count);
+        }
+    }
+
+    /// Every kind with its sum, in the order of [`Correction::ALL`].
+    pub fn iter(&self) -> impl Iterator<Item = (Correction, u64)> + '_ {
+        Correction::ALL.iter().copied().zip(self.0)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -94,5 +128,10 @@ mod tests {
         corrections.add(Correction::ShapeAsText);
         let counts: Vec<_> = corrections.iter().collect();
         assert_eq!(counts, [(Correction::ShapeAsText, 1), (Correction::UnknownDollarName, 2)]);
+        let mut sums = CorrectionSums::default();
+        sums.add(&corrections);
+        sums.add_sums(&sums.clone());
+        let counts: Vec<_> = sums.iter().filter(|(_, count)| *count > 0).collect();
+        assert_eq!(counts, [(Correction::ShapeAsText, 2), (Correction::UnknownDollarName, 4)]);
     }
 }

@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use crate::code::Code;
-use crate::correction::Corrections;
+use crate::correction::{Correction, Corrections};
 use crate::disposition::FilterReason;
 use crate::id::InsertId;
 
@@ -131,6 +131,8 @@ pub struct Rows {
     pub rows: Vec<Row>,
     /// What was changed so that Mixpanel takes them, or noticed about them.
     pub corrections: Corrections,
+    /// For each kind of correction the name of a field that had it, never its value.
+    pub examples: Vec<(Correction, String)>,
 }
 
 impl Rows {
@@ -139,6 +141,7 @@ impl Rows {
         self.bytes.clear();
         self.rows.clear();
         self.corrections = Corrections::default();
+        self.examples.clear();
     }
 
     /// The JSON object of a row.

@@ -7,12 +7,13 @@
 //! - a container nested more than [`LEVEL_LIMIT`] deep, or with [`MEMBER_LIMIT`] members or more,
 //!   becomes its JSON as a text;
 //! - a number outside the range of a 64-bit float becomes the text of its digits;
-//! - half a surrogate pair becomes U+FFFD.
+//! - half a surrogate pair becomes U+FFFD;
+//! - a member name that Mixpanel would cut gets a shorter one ([`name`]).
 //!
 //! Values without any of these never come here: the scan marks them ([`Shape`]).
 
 use super::cursor::{Cursor, DEPTH_LIMIT, MEMBER_LIMIT, Shape};
-use super::{number, text};
+use super::{name, number, text};
 
 /// How many containers Mixpanel takes inside each other below `properties`
 /// (reference/mixpanel-api.md 2.3, depth at most 3).
@@ -23,15 +24,29 @@ pub(crate) fn fits(shape: Shape, level: u8) -> bool {
     !shape.odd && (shape.depth == 0 || level.saturating_add(shape.depth - 1) <= LEVEL_LIMIT)
 }
 
+/// What a copy has changed: how many containers, numbers, texts and names.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Changes {
+    /// Containers that became text.
+    pub(crate) shapes: u32,
+    /// Numbers that became text.
+    pub(crate) numbers: u32,
+    /// Texts and names with half a surrogate pair.
+    pub(crate) halves: u32,
+    /// Names that were shortened.
+    pub(crate) names: u32,
+}
+
 /// Copies one valid JSON value to a place at this level.
-pub(crate) fn copy(value: &[u8], level: u8, out: &mut Vec<u8>) {
-    let mut cursor = Cursor::new(value);
-    copy_at(&mut cursor, Some(level), out);
+pub(crate) fn copy(value: &[u8], level: u8, out: &mut Vec<u8>) -> Changes {
+    let mut changes = Changes::default();
+    copy_at(&mut Cursor::new(value), Some(level), &mut changes, out);
+    changes
 }
 
 /// Copies one valid JSON value without blanks, whatever its shape.
 pub(crate) fn compact(value: &[u8], out: &mut Vec<u8>) {
-    copy_at(&mut Cursor::new(value), None, out);
+    copy_at(&mut Cursor::new(value), None, &mut Changes::default(), out);
 }
 
 /// Writes JSON as a text.
@@ -40,7 +55,7 @@ pub(crate) fn as_text(json: &[u8], out: &mut Vec<u8>) {
 }
 
 /// `level` is none inside of what becomes a text, where no shape is refused.
-fn copy_at(cursor: &mut Cursor<'_>, level: Option<u8>, out: &mut Vec<u8>) {
+fn copy_at(cursor: &mut Cursor<'_>, level: Option<u8>, changes: &mut Changes, out: &mut Vec<u8>) {
     let start = cursor.at;
     let bytes = cursor.bytes;
     match cursor.peek() {
@@ -50,16 +65,17 @@ fn copy_at(cursor: &mut Cursor<'_>, level: Option<u8>, out: &mut Vec<u8>) {
                 || (level.is_some() && is_wide(*cursor, close));
             if refused {
                 let mut inner = Vec::new();
-                copy_container(cursor, open, close, None, &mut inner);
+                copy_container(cursor, open, close, None, changes, &mut inner);
                 as_text(&inner, out);
+                changes.shapes += 1;
             } else {
                 let below = level.map(|level| level.saturating_add(1));
-                copy_container(cursor, open, close, below, out);
+                copy_container(cursor, open, close, below, changes, out);
             }
         }
         Some(b'"') => {
             let (_, halves) = cursor.string().unwrap_or_default();
-            copy_string(bytes.get(start..cursor.at).unwrap_or_default(), halves, out);
+            copy_string(bytes.get(start..cursor.at).unwrap_or_default(), halves, changes, out);
         }
         _ => {
             // The value was scanned before, so this does not fail; if it did, null is valid JSON.
@@ -67,7 +83,10 @@ fn copy_at(cursor: &mut Cursor<'_>, level: Option<u8>, out: &mut Vec<u8>) {
             let digits = bytes.get(start..cursor.at).unwrap_or_default();
             match shape {
                 Ok(shape) if !shape.odd => out.extend_from_slice(digits),
-                Ok(_) => as_text(digits, out),
+                Ok(_) => {
+                    as_text(digits, out);
+                    changes.numbers += 1;
+                }
                 Err(_) => {
                     cursor.at = bytes.len();
                     out.extend_from_slice(b"null");
@@ -77,14 +96,43 @@ fn copy_at(cursor: &mut Cursor<'_>, level: Option<u8>, out: &mut Vec<u8>) {
     }
 }
 
-fn copy_string(string: &[u8], halves: bool, out: &mut Vec<u8>) {
+fn copy_string(string: &[u8], halves: bool, changes: &mut Changes, out: &mut Vec<u8>) {
     if !halves {
         out.extend_from_slice(string);
         return;
     }
+    changes.halves += 1;
+    text::write(&decoded(string), out);
+}
+
+/// Copies the name at the cursor and goes past the colon; `keep` leaves its length as it is. False
+/// when there is none.
+fn copy_name(
+    cursor: &mut Cursor<'_>,
+    keep: bool,
+    changes: &mut Changes,
+    out: &mut Vec<u8>,
+) -> bool {
+    let start = cursor.at;
+    let Ok((key, escaped)) = cursor.key() else { return false };
+    let string = cursor.bytes.get(start..=key.end).unwrap_or_default();
+    if !escaped && (keep || key.len() <= name::NAME_LIMIT) {
+        out.extend_from_slice(string);
+    } else {
+        let decoded = decoded(string);
+        let short = if keep { None } else { name::shortened(&decoded) };
+        changes.names += u32::from(short.is_some());
+        changes.halves += u32::from(text::has_half(string));
+        text::write(short.as_ref().unwrap_or(&decoded), out);
+    }
+    out.push(b':');
+    true
+}
+
+fn decoded(string: &[u8]) -> String {
     let mut decoded = String::new();
     text::decode(string.get(1..string.len().saturating_sub(1)).unwrap_or_default(), &mut decoded);
-    text::write(&decoded, out);
+    decoded
 }
 
 fn copy_container(
@@ -92,6 +140,7 @@ fn copy_container(
     open: u8,
     close: u8,
     level: Option<u8>,
+    changes: &mut Changes,
     out: &mut Vec<u8>,
 ) {
     out.push(open);
@@ -101,14 +150,10 @@ fn copy_container(
         if !std::mem::take(&mut first) {
             out.push(b',');
         }
-        if open == b'{' {
-            let start = cursor.at;
-            let Ok((key, _)) = cursor.key() else { break };
-            let string = cursor.bytes.get(start..=key.end).unwrap_or_default();
-            copy_string(string, true, out);
-            out.push(b':');
+        if open == b'{' && !copy_name(cursor, level.is_none(), changes, out) {
+            break;
         }
-        copy_at(cursor, level, out);
+        copy_at(cursor, level, changes, out);
         more = cursor.more(close).unwrap_or(false);
     }
     out.push(close);

@@ -4,7 +4,10 @@
 //! are, a scan ends with valid positions or with [`Malformed`]. UTF-8 is checked by the caller, for
 //! the whole text at once. Recursion ends at [`DEPTH_LIMIT`].
 
+use super::name::NAME_LIMIT;
 use super::number;
+use super::sizes::TEXT_LIMIT;
+use super::text;
 
 /// Deeper nesting is refused. The collector's own limit is lower.
 pub(crate) const DEPTH_LIMIT: u32 = 128;
@@ -22,8 +25,21 @@ pub(crate) struct Shape {
     /// How many containers are nested in it: 0 for a scalar.
     pub(crate) depth: u8,
     /// True when it holds something that cannot be copied as it is: an infinite number, half a
-    /// surrogate pair, or a container with [`MEMBER_LIMIT`] members.
+    /// surrogate pair, a container with [`MEMBER_LIMIT`] members, or, perhaps, a name longer than
+    /// [`NAME_LIMIT`] characters.
     pub(crate) odd: bool,
+    /// True when it may hold a text longer than [`TEXT_LIMIT`] bytes; one with escapes may turn out
+    /// to be shorter.
+    pub(crate) long: bool,
+}
+
+impl Shape {
+    /// Takes in what is true for a member or an item.
+    pub(crate) fn add(&mut self, inner: Shape) {
+        self.depth = self.depth.max(inner.depth);
+        self.odd |= inner.odd;
+        self.long |= inner.long;
+    }
 }
 
 /// A place in JSON text.
@@ -154,8 +170,10 @@ impl<'a> Cursor<'a> {
     pub(crate) fn skip(&mut self, left: u32) -> Result<Shape, Malformed> {
         match self.peek() {
             Some(b'"') => {
+                let start = self.at;
                 let (_, odd) = self.string()?;
-                Ok(Shape { depth: 0, odd })
+                let long = self.at - start > TEXT_LIMIT + 2;
+                Ok(Shape { depth: 0, odd, long })
             }
             Some(b'{') => self.container(left, b'}'),
             Some(b'[') => self.container(left, b']'),
@@ -163,7 +181,7 @@ impl<'a> Cursor<'a> {
                 let end = number::end(self.bytes, self.at).ok_or(Malformed)?;
                 let finite = number::is_finite(self.bytes.get(self.at..end).unwrap_or_default());
                 self.at = end;
-                Ok(Shape { depth: 0, odd: !finite })
+                Ok(Shape { odd: !finite, ..Shape::default() })
             }
             Some(b't') => self.word(b"true"),
             Some(b'f') => self.word(b"false"),
@@ -187,14 +205,13 @@ impl<'a> Cursor<'a> {
         let mut more = self.open(close);
         while more {
             if close == b'}' {
-                let start = self.at;
                 let (key, escaped) = self.key()?;
+                shape.odd |= key.len() > NAME_LIMIT;
                 // A key with half a pair needs the careful copy too; escapes in keys are rare.
-                shape.odd |= escaped && has_halves(self.bytes, start, key.end);
+                shape.odd |= escaped && self.bytes.get(key).is_some_and(text::has_half);
             }
             let inner = self.skip(left)?;
-            shape.depth = shape.depth.max(inner.depth);
-            shape.odd |= inner.odd;
+            shape.add(inner);
             count += 1;
             more = self.more(close)?;
         }
@@ -202,11 +219,6 @@ impl<'a> Cursor<'a> {
         shape.odd |= count >= MEMBER_LIMIT;
         Ok(shape)
     }
-}
-
-fn has_halves(bytes: &[u8], start: usize, end: usize) -> bool {
-    let mut cursor = Cursor { bytes: bytes.get(..=end).unwrap_or_default(), at: start };
-    cursor.string().is_ok_and(|(_, halves)| halves)
 }
 
 /// The value of four hexadecimal digits.
@@ -241,13 +253,17 @@ mod tests {
             (r#""\ud83d""#, 0, true),
             (r#"{"\udc00":1}"#, 1, true),
         ] {
-            assert_eq!(whole(text), Ok(Shape { depth, odd }), "{text}");
+            assert_eq!(whole(text), Ok(Shape { depth, odd, long: false }), "{text}");
         }
         let wide = format!("[{}1]", "1,".repeat(254));
-        assert_eq!(whole(&wide), Ok(Shape { depth: 1, odd: true }));
+        assert_eq!(whole(&wide), Ok(Shape { depth: 1, odd: true, long: false }));
+        let long = format!("[\"{}\"]", "x".repeat(256));
+        assert_eq!(whole(&long), Ok(Shape { depth: 1, odd: false, long: true }));
+        let name = format!("{{\"{}\":1}}", "x".repeat(256));
+        assert_eq!(whole(&name), Ok(Shape { depth: 1, odd: true, long: false }));
         assert_eq!(whole(&"[".repeat(1000)), Err(Malformed));
         let deep = format!("{}{}", "[".repeat(128), "]".repeat(128));
-        assert_eq!(whole(&deep), Ok(Shape { depth: 128, odd: false }));
+        assert_eq!(whole(&deep), Ok(Shape { depth: 128, odd: false, long: false }));
     }
 
     proptest! {

@@ -3,5 +3,7 @@
 
 pub(crate) mod careful;
 pub(crate) mod cursor;
+pub(crate) mod name;
 pub(crate) mod number;
+pub(crate) mod sizes;
 pub(crate) mod text;

@@ -14,6 +14,19 @@ pub(crate) fn decode(inner: &[u8], out: &mut String) {
     out.push_str(utf8(Some(rest)));
 }
 
+/// True when a JSON string, given without its quotes, holds half a surrogate pair.
+pub(crate) fn has_half(inner: &[u8]) -> bool {
+    let mut rest = inner;
+    while let Some(at) = memchr::memchr(b'\\', rest) {
+        let (character, length) = escape(rest, at);
+        if character == '\u{fffd}' && hex(rest, at + 2) != Some(0xfffd) {
+            return true;
+        }
+        rest = rest.get(at + length..).unwrap_or_default();
+    }
+    false
+}
+
 fn utf8(bytes: Option<&[u8]>) -> &str {
     // The event was checked as a whole; a part between ASCII characters is valid as well.
     std::str::from_utf8(bytes.unwrap_or_default()).unwrap_or_default()
@@ -95,6 +108,7 @@ mod tests {
             let mut out = String::new();
             decode(inner.as_bytes(), &mut out);
             assert_eq!(out, text, "{inner}");
+            assert_eq!(has_half(inner.as_bytes()), text.contains('\u{fffd}'), "{inner}");
         }
     }
 

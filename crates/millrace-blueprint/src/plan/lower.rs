@@ -1,15 +1,18 @@
 //! From the checked tree to the nodes of a plan.
 
+use std::borrow::Cow;
+
 use super::Plan;
 use super::fold::{self, Values, constant, settled};
 use super::keys::Keys;
 use super::node::{
-    Action, BLOCKED, Call, Each, Entry, EntryKind, Event, Fact, Filter, Node, Object, Operand,
-    Outcome, Part, Rule, Test, What,
+    Action, BLOCKED, Call, Each, Entry, EntryKind, Event, FORBIDDEN, Fact, Filter, KNOWN, Node,
+    Object, Operand, Outcome, Part, Rule, Test, What,
 };
 use super::paths::Paths;
 use super::trie::Trie;
-use crate::json::text;
+use crate::json::{name, text};
+use crate::reserved::{self, Home};
 use crate::syntax::ast::{
     self, Checked, Checks, Condition, Expression, Field, Kinds, Step, Verb, kind_text,
 };
@@ -141,7 +144,7 @@ impl Lowering<'_> {
                 insert_id: self.field(action, Field::InsertId),
                 ip: self.field(action, Field::Ip),
                 properties: match action.field(Field::Properties) {
-                    Some(Expression::Object(entries)) => self.object(entries, &reserved_names()),
+                    Some(Expression::Object(entries)) => self.object(entries, Some(Home::Event)),
                     _ => Object::default(),
                 },
             })),
@@ -187,7 +190,9 @@ impl Lowering<'_> {
         let operators = action.fields.iter().filter(|(field, _)| is_operator(*field));
         operators
             .map(|(field, value)| match value {
-                Expression::Object(entries) => (*field, Operand::Object(self.object(entries, &[]))),
+                Expression::Object(entries) => {
+                    (*field, Operand::Object(self.object(entries, Some(Home::Profile))))
+                }
                 other => (*field, Operand::Value(self.expression(other))),
             })
             .collect()
@@ -250,7 +255,7 @@ impl Lowering<'_> {
             Expression::Call { function, arguments, words } => {
                 self.call(*function, arguments, words)
             }
-            Expression::Object(entries) => Node::Object(Box::new(self.object(entries, &[]))),
+            Expression::Object(entries) => Node::Object(Box::new(self.object(entries, None))),
             Expression::List(list) => {
                 let list = list.iter().map(|one| self.expression(one)).collect();
                 if self.exact { Node::KeptList(list) } else { Node::List(list) }
@@ -337,7 +342,8 @@ impl Lowering<'_> {
         keys
     }
 
-    fn object(&mut self, entries: &[ast::Entry], blocked: &[&str]) -> Object {
+    fn object(&mut self, entries: &[ast::Entry], home: Option<Home>) -> Object {
+        let blocked: &[&str] = if home == Some(Home::Event) { &reserved_names() } else { &[] };
         let mut keys = Keys::default();
         let mut count: u16 = 0;
         let mut lowered = Vec::new();
@@ -349,12 +355,14 @@ impl Lowering<'_> {
                         // Only a setting can come to such a name; the check refuses written ones.
                         continue;
                     }
+                    let unknown = home.is_some_and(|home| home.is_unknown(&key));
+                    let key = name_to_send(&key, home);
                     let mut json = Vec::new();
                     text::write_inner(&key, &mut json);
                     let number = keys.add(&json, count);
                     count += u16::from(number == count);
                     let value = self.expression(value);
-                    EntryKind::Member { key: json.into(), number, value }
+                    EntryKind::Member { key: json.into(), number, value, unknown }
                 }
                 ast::EntryKind::Spread(value) => self.spread(value),
             };
@@ -363,7 +371,15 @@ impl Lowering<'_> {
         for name in blocked {
             keys.add(name.as_bytes(), BLOCKED);
         }
-        Object { entries: lowered.into(), keys, names: usize::from(count), exact: self.exact }
+        if home == Some(Home::Event) {
+            for (name, _) in reserved::FORBIDDEN {
+                keys.add(name.as_bytes(), FORBIDDEN);
+            }
+        }
+        for name in home.into_iter().flat_map(Home::names) {
+            keys.add(name.as_bytes(), KNOWN);
+        }
+        Object { entries: lowered.into(), keys, names: usize::from(count), home, exact: self.exact }
     }
 
     /// `omit` and `pick` right under a spread only filter its members; no object is built.
@@ -428,6 +444,16 @@ impl Lowering<'_> {
                 right: self.expression(right),
             },
         }
+    }
+}
+
+/// The name under which a member is written: Mixpanel forbids some, and cuts long ones.
+fn name_to_send(key: &str, home: Option<Home>) -> Cow<'_, str> {
+    let other = reserved::permitted(key).filter(|_| home == Some(Home::Event));
+    match (other, name::shortened(key)) {
+        (Some(other), _) => Cow::Borrowed(other),
+        (None, Some(short)) => Cow::Owned(short),
+        (None, None) => Cow::Borrowed(key),
     }
 }
 

@@ -5,6 +5,7 @@ use millrace_model::code::Code;
 use super::keys::Keys;
 use super::trie::Trie;
 use crate::adobe::compare::Operator;
+use crate::reserved::Home;
 use crate::syntax::ast::{Field, Kinds, Order, Place, TextTest, Verb, Written};
 use crate::syntax::functions::Function;
 
@@ -168,14 +169,23 @@ pub(crate) struct Each {
 /// The number in [`Object::keys`] of names that are dropped from spreads.
 pub(crate) const BLOCKED: u16 = u16::MAX;
 
+/// The number of names that a property cannot have and gets another one for.
+pub(crate) const FORBIDDEN: u16 = u16::MAX - 1;
+
+/// The number of names with a `$` that are known; they are like any other name.
+pub(crate) const KNOWN: u16 = u16::MAX - 2;
+
 /// An object to build. Later entries win over earlier ones of the same name.
 #[derive(Debug, Default)]
 pub(crate) struct Object {
     pub(crate) entries: Box<[Entry]>,
-    /// The names of explicit members, numbered from 0, and those that are [`BLOCKED`].
+    /// The names of explicit members, numbered from 0, and those with a meaning of their own:
+    /// [`BLOCKED`], [`FORBIDDEN`] and [`KNOWN`].
     pub(crate) keys: Keys,
     /// How many explicit names there are.
     pub(crate) names: usize,
+    /// For the outermost object of a row, whose members are properties: whose they are.
+    pub(crate) home: Option<Home>,
     /// True when it is a value without members, too.
     pub(crate) exact: bool,
 }
@@ -192,8 +202,17 @@ pub(crate) struct Entry {
 /// What an entry adds.
 #[derive(Debug)]
 pub(crate) enum EntryKind {
-    Member { key: Box<[u8]>, number: u16, value: Node },
-    Spread { value: Node, filter: Option<Filter> },
+    Member {
+        key: Box<[u8]>,
+        number: u16,
+        value: Node,
+        /// True for a name that starts with `$` and is not known.
+        unknown: bool,
+    },
+    Spread {
+        value: Node,
+        filter: Option<Filter>,
+    },
 }
 
 /// Which members of a spread object are taken.

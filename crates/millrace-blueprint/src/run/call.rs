@@ -48,6 +48,7 @@ impl<'a> Run<'a> {
                 let mut spare = String::new();
                 let usable = self.identifier_text(value, &mut spare).is_some();
                 if !usable {
+                    self.left_out(value);
                     Value::Nothing
                 } else if self.json(value).first() == Some(&b'"') {
                     value
@@ -141,6 +142,7 @@ impl<'a> Run<'a> {
     }
 
     fn change_text(&mut self, value: Value, change: impl Fn(&str) -> String) -> Value {
+        self.notice_halves(value);
         let mut spare = String::new();
         match self.text(value, &mut spare).map(change) {
             Some(changed) => self.make(|_, out| {
@@ -152,6 +154,7 @@ impl<'a> Run<'a> {
     }
 
     fn without_prefix(&mut self, value: Value, call: &'a Call) -> Value {
+        self.notice_halves(value);
         let prefix = self.value(&call.second, 1);
         let (mut spare, mut other) = (String::new(), String::new());
         let (Some(text), Some(prefix)) =

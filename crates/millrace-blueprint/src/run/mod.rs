@@ -6,6 +6,7 @@
 
 mod alone;
 mod call;
+mod checks;
 mod each;
 mod explain;
 mod names;
@@ -30,6 +31,7 @@ use crate::Plan;
 use crate::explanation::Explanation;
 use crate::plan::node::{Outcome, Rule};
 use crate::syntax::ast::{Checks, TimeAhead};
+use checks::Corrected;
 use explain::Trace;
 use object::Pending;
 use scan::Slot;
@@ -104,7 +106,11 @@ impl Mapper {
     pub fn map(&mut self, plan: &Plan, event: &EventView<'_>, out: &mut Rows) -> Mapped {
         out.clear();
         let mapped = match Run::start(plan, event, &mut self.scratch) {
-            Ok(mut run) => run.rules(out),
+            Ok(mut run) => {
+                let mapped = run.rules(out);
+                run.corrected.put(out);
+                mapped
+            }
             Err(stop) => stop.into_mapped(),
         };
         if mapped != Mapped::Send {
@@ -171,6 +177,8 @@ struct Run<'a> {
     free: bool,
     /// What is made has passed a bound: the event is set aside with this code.
     overflow: Cell<Option<Code>>,
+    /// What was changed or noticed.
+    corrected: Corrected,
     lanes: Lanes,
     /// The insert id of the event's first row, once one is needed.
     insert_id: Option<InsertId>,
@@ -206,6 +214,7 @@ impl<'a> Run<'a> {
             noting,
             free: false,
             overflow: Cell::new(None),
+            corrected: Corrected::default(),
             lanes: Lanes::default(),
             insert_id: None,
             event_rows: 0,

@@ -104,13 +104,10 @@ impl<'a> Run<'a> {
         self.spread(&object, base, 0, value, None);
         for at in base..self.scratch.pending.len() {
             let Some(name) = self.scratch.pending.get(at).map(|one| one.name) else { continue };
-            let longer = self.make(|run, out| {
-                let inner = run.json(prefix);
-                let inner = inner.get(1..inner.len().saturating_sub(1)).unwrap_or_default();
-                out.extend_from_slice(inner);
-                out.extend_from_slice(run.json(name));
-                true
-            });
+            let inner = self.json(prefix);
+            let inner = inner.get(1..inner.len().saturating_sub(1)).unwrap_or_default();
+            let longer = [inner, self.json(name)].concat();
+            let longer = self.keep(&longer);
             if let Some(one) = self.scratch.pending.get_mut(at) {
                 one.name = longer;
             }

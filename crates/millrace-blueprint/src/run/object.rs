@@ -4,13 +4,16 @@
 //! replaces an earlier one, one that has nothing replaces none, and no name is written twice.
 
 use millrace_model::code::Code;
+use millrace_model::correction::Correction;
 
 use super::Run;
 use super::value::Value;
 use crate::json::cursor::{Cursor, DEPTH_LIMIT};
+use crate::json::name::{self, NAME_LIMIT};
 use crate::json::text;
 use crate::plan::keys;
-use crate::plan::node::{BLOCKED, EntryKind, Filter, Object};
+use crate::plan::node::{BLOCKED, EntryKind, FORBIDDEN, Filter, KNOWN, Object};
+use crate::reserved;
 
 /// Objects with more members are not built: no row may have as many
 /// (reference/mixpanel-api.md 3.2, 2000 properties a profile).
@@ -32,6 +35,8 @@ pub(super) struct Pending {
     number: Option<u16>,
     pub(super) hash: u64,
     pub(super) alive: bool,
+    /// True when it starts with `$` and is not known.
+    pub(super) unknown: bool,
 }
 
 /// How the members of an object are written.
@@ -80,8 +85,11 @@ impl<'a> Run<'a> {
         for (entry, place) in object.entries.iter().zip(0_u32..) {
             let before = self.scratch.pending.len();
             match &entry.what {
-                EntryKind::Member { number, value, .. } => {
+                EntryKind::Member { key, number, value, unknown } => {
                     let value = self.value(value, level);
+                    if level == 1 {
+                        self.corrected.name(key);
+                    }
                     if !value.is_nothing() {
                         let pending = Pending {
                             entry: place,
@@ -90,6 +98,7 @@ impl<'a> Run<'a> {
                             number: Some(*number),
                             hash: 0,
                             alive: true,
+                            unknown: *unknown,
                         };
                         self.scratch.pending.push(pending);
                     }
@@ -162,10 +171,12 @@ impl<'a> Run<'a> {
     fn plain_name(&mut self, name: Value) -> Value {
         let mut decoded = String::new();
         text::decode(self.json(name), &mut decoded);
-        self.make(|_, out| {
-            text::write_inner(&decoded, out);
-            true
-        })
+        let mut json = Vec::new();
+        text::write_inner(&decoded, &mut json);
+        if text::has_half(self.json(name)) {
+            self.corrected.add_for(Correction::BrokenUnicode, &json);
+        }
+        self.keep(&json)
     }
 
     fn spread_member(
@@ -178,16 +189,31 @@ impl<'a> Run<'a> {
         filter: Option<&Filter>,
     ) {
         let bytes = self.json(name);
-        let hash = keys::hash(bytes);
+        let mut hash = keys::hash(bytes);
         if let Some(filter) = filter
             && filter.names.find(bytes, hash).is_some() != filter.keep
         {
             return;
         }
-        let number = object.keys.find(bytes, hash);
-        if number == Some(BLOCKED) {
-            return;
+        let mut name = name;
+        if bytes.len() > NAME_LIMIT && !self.free {
+            name = self.short_name(name);
+            hash = keys::hash(self.json(name));
         }
+        let mut number = object.keys.find(self.json(name), hash);
+        if number == Some(FORBIDDEN) {
+            name = self.other_name(name);
+            hash = keys::hash(self.json(name));
+            number = object.keys.find(self.json(name), hash);
+        }
+        let mut unknown = false;
+        match number {
+            Some(BLOCKED) => return,
+            Some(KNOWN | FORBIDDEN) => number = None,
+            None => unknown = self.is_unknown(object, name),
+            Some(_) => {}
+        }
+        let bytes = self.json(name);
         if number.is_none() && self.scratch.pending.len() - base <= SEARCH_LIMIT {
             // The same name again, in this object or in an earlier spread: the last one wins.
             let same =
@@ -201,10 +227,48 @@ impl<'a> Run<'a> {
                 earlier.alive = false;
             }
         }
-        self.scratch.pending.push(Pending { entry, name, value, number, hash, alive: true });
+        self.scratch.pending.push(Pending {
+            entry,
+            name,
+            value,
+            number,
+            hash,
+            alive: true,
+            unknown,
+        });
         if self.scratch.pending.len() - base > GATHER_LIMIT * 2 {
             self.overflow.set(Some(Code::TooManyProperties));
         }
+    }
+
+    /// True for the name of a property that starts with `$` and is not known.
+    fn is_unknown(&self, object: &Object, name: Value) -> bool {
+        let Some(home) = object.home else { return false };
+        let name = self.json(name);
+        name.first() == Some(&b'$')
+            && !std::str::from_utf8(name).is_ok_and(|name| home.is_of_family(name))
+    }
+
+    /// A name that Mixpanel keeps whole, in place of one that it may cut.
+    #[cold]
+    fn short_name(&mut self, name: Value) -> Value {
+        let mut decoded = String::new();
+        text::decode(self.json(name), &mut decoded);
+        let Some(short) = name::shortened(&decoded) else { return name };
+        self.corrected.add(Correction::LongName, 1);
+        let mut json = Vec::new();
+        text::write_inner(&short, &mut json);
+        self.corrected.name(&json);
+        self.keep(&json)
+    }
+
+    /// The name under which a property is sent that cannot have its own.
+    #[cold]
+    fn other_name(&mut self, name: Value) -> Value {
+        let other = std::str::from_utf8(self.json(name)).ok().and_then(reserved::permitted);
+        let Some(other) = other else { return name };
+        self.corrected.add_for(Correction::ForbiddenName, self.json(name));
+        self.keep(other.as_bytes())
     }
 
     /// Buries each member of a spread whose name comes again behind it.
@@ -288,12 +352,16 @@ impl<'a> Run<'a> {
             out.push(b'"');
             out.extend_from_slice(name);
             out.extend_from_slice(b"\":");
+            let start = out.len();
             if members == Members::Lists && json.first() != Some(&b'[') {
                 out.push(b'[');
                 self.copy(pending.value, level.saturating_add(1), out);
                 out.push(b']');
             } else {
                 self.copy(pending.value, level, out);
+            }
+            if let Some(home) = object.home {
+                self.notice(home, pending, name, out.get(start..).unwrap_or_default());
             }
             count += 1;
         }

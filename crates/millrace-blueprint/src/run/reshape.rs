@@ -18,6 +18,7 @@ impl Run<'_> {
     /// text, other values as an empty one.
     pub(super) fn replace(&mut self, value: Value, words: &[String]) -> Value {
         let [from, to, options @ ..] = words else { return Value::Nothing };
+        self.notice_halves(value);
         let has = |word: &str| options.iter().any(|option| option == word);
         let mut spare = String::new();
         let json = self.json(value);

@@ -2,6 +2,7 @@
 //! 4.3), and the checks of what it would refuse (2.4).
 
 use millrace_model::code::Code;
+use millrace_model::correction::Correction;
 use millrace_model::id::InsertId;
 use millrace_model::row::{Endpoint, LaneKey, Lanes, Row, RowRole, Rows};
 use millrace_model::time::UnixMillis;
@@ -10,12 +11,16 @@ use super::object::{GATHER_LIMIT, Layout, Members};
 use super::value::Value;
 use super::{FIRST_TIME, Run, Stop, not_ahead};
 use crate::json::cursor::MEMBER_LIMIT;
+use crate::json::sizes::TEXT_LIMIT;
 use crate::json::text;
 use crate::plan::node::{Action, Event, Node, Operand, What};
 use crate::syntax::ast::{BlankNames, Field, IdleRows, Nobody, TimeBefore, Verb};
 
 /// The most that Mixpanel takes for one row, in bytes (reference/mixpanel-api.md 2.3).
 const ROW_LIMIT: usize = 1_000_000;
+
+/// How many groups Mixpanel takes from one event (reference/mixpanel-api.md 3.2).
+const GROUP_LIMIT: usize = 300;
 
 /// Names that are no events to Mixpanel: it joins identities by them, or refuses the whole request
 /// (reference/mixpanel-api.md 2.3). The actions `identify`, `alias` and `merge` write them; a name
@@ -59,7 +64,7 @@ impl<'a> Run<'a> {
                 Ok(())
             }
             What::Group { key, id, operators } => {
-                for id in self.group_ids(id) {
+                for id in self.group_ids(id)? {
                     for (field, operand) in operators {
                         self.group_row(key, id, *field, operand, out)?;
                     }
@@ -73,10 +78,11 @@ impl<'a> Run<'a> {
     fn id(&mut self, node: &'a Node) -> Value {
         let value = self.value(node, 1);
         let mut spare = String::new();
-        match self.identifier_text(value, &mut spare) {
-            Some(_) => value,
-            None => Value::Nothing,
+        if self.identifier_text(value, &mut spare).is_some() {
+            return value;
         }
+        self.left_out(value);
+        Value::Nothing
     }
 
     /// True for a text that can be an event's name; an error for one that would be a verb.
@@ -92,6 +98,16 @@ impl<'a> Run<'a> {
         Ok(!name.is_empty() && !blank)
     }
 
+    /// Writes the name of an event.
+    fn write_name(&self, name: Value, out: &mut Vec<u8>) {
+        let start = out.len();
+        self.copy(name, 1, out);
+        if out.len() - start > TEXT_LIMIT + 2 {
+            self.notice_texts(out.get(start..).unwrap_or_default());
+        }
+        self.corrected.name(b"event");
+    }
+
     /// Writes an id, which Mixpanel takes as a text only.
     fn write_id(&self, key: &[u8], id: Value, out: &mut Vec<u8>) {
         out.extend_from_slice(key);
@@ -103,7 +119,12 @@ impl<'a> Run<'a> {
     /// The insert id of the event's own rows.
     fn base_id(&mut self) -> InsertId {
         let message_id = &self.event.facts.message_id;
-        *self.insert_id.get_or_insert_with(|| InsertId::from_message_id(message_id))
+        let id = *self.insert_id.get_or_insert_with(|| {
+            let id = InsertId::from_message_id(message_id);
+            self.corrected.insert_id(message_id, id);
+            id
+        });
+        id
     }
 
     /// The milliseconds of a time that Mixpanel takes.
@@ -112,7 +133,13 @@ impl<'a> Run<'a> {
             let message = format!("the event's time {time} lies before 1971");
             return Err(Stop::new(Code::TimeOutOfRange, message));
         }
-        Ok(not_ahead(self.plan.checks, time, self.event.received_at).0)
+        let checked = not_ahead(self.plan.checks, time, self.event.received_at);
+        // The event's own time was checked when the run began.
+        let own = time == self.time && self.time != self.event.facts.time;
+        if own || checked != time {
+            self.corrected.add_for(Correction::TimeAhead, b"time");
+        }
+        Ok(checked.0)
     }
 
     fn event_row(&mut self, event: &'a Event, out: &mut Rows) -> Result<(), Stop> {
@@ -124,6 +151,7 @@ impl<'a> Run<'a> {
             return Err(Stop::new(Code::NoMappedName, "the event has no name after mapping"));
         }
         let distinct_id = self.id(&event.distinct_id);
+        self.corrected.name(b"distinct_id");
         let nobody = self.plan.checks.nobody;
         if distinct_id.is_nothing() && nobody == Nobody::SetAside {
             return Err(no_distinct_id());
@@ -140,7 +168,11 @@ impl<'a> Run<'a> {
             self.note_time(millis.is_some(), time);
         }
         let given = self.value(&event.insert_id, 1);
-        let given = self.text(given, &mut spare).map(InsertId::from_message_id);
+        let given = self.text(given, &mut spare).map(|given| {
+            let id = InsertId::from_message_id(given);
+            self.corrected.insert_id(given, id);
+            id
+        });
         let insert_id = match given {
             Some(id) => id,
             None => self.base_id().further(self.event_rows),
@@ -150,8 +182,10 @@ impl<'a> Run<'a> {
         }
         self.event_rows = self.event_rows.saturating_add(1);
         let user_id = self.id(&event.user_id);
+        self.corrected.name(b"$user_id");
         self.note_field(&["properties", "$user_id"], Field::UserId, !user_id.is_nothing());
         let device_id = self.id(&event.device_id);
+        self.corrected.name(b"$device_id");
         self.note_field(&["properties", "$device_id"], Field::DeviceId, !device_id.is_nothing());
         let ip = self.value(&event.ip, 1);
         if self.noting {
@@ -163,7 +197,7 @@ impl<'a> Run<'a> {
         let start = out.bytes.len();
         let bytes = &mut out.bytes;
         bytes.extend_from_slice(b"{\"event\":");
-        self.copy(name, 1, bytes);
+        self.write_name(name, bytes);
         bytes.extend_from_slice(b",\"properties\":{\"time\":");
         bytes.extend_from_slice(itoa::Buffer::new().format(time).as_bytes());
         if !distinct_id.is_nothing() || nobody == Nobody::Empty {
@@ -250,7 +284,7 @@ impl<'a> Run<'a> {
         let start = out.bytes.len();
         let mut insert_id = None;
         out.bytes.extend_from_slice(b"{\"event\":");
-        self.copy(name, 1, &mut out.bytes);
+        self.write_name(name, &mut out.bytes);
         out.bytes.extend_from_slice(b",\"properties\":{");
         // A link event is an event like any other. The verbs have their ids and nothing else: they
         // need neither a time nor an insert id (reference/mixpanel-api.md 4.3).
@@ -301,6 +335,7 @@ impl<'a> Run<'a> {
         let start = out.bytes.len();
         self.note_row();
         let distinct_id = self.id(distinct_id);
+        self.corrected.name(b"$distinct_id");
         self.note_field(&["$distinct_id"], Field::DistinctId, true);
         let ip = self.value(beside.ip, 1);
         if self.noting {
@@ -345,18 +380,22 @@ impl<'a> Run<'a> {
     }
 
     /// The ids of a group action: a list gives one group for each of its values.
-    fn group_ids(&mut self, id: &'a Node) -> Vec<Value> {
+    fn group_ids(&mut self, id: &'a Node) -> Result<Vec<Value>, Stop> {
         let id = self.value(id, 1);
         self.note_group_id();
         if self.json(id).first() != Some(&b'[') {
-            return vec![id];
+            return Ok(vec![id]);
         }
         let mut items: Vec<Vec<u8>> = Vec::new();
         self.items(id, &mut |item, _| {
             items.push(item.to_vec());
-            items.len() < MEMBER_LIMIT
+            items.len() <= GROUP_LIMIT
         });
-        items
+        if items.len() > GROUP_LIMIT {
+            let message = format!("the event names more than {GROUP_LIMIT} groups");
+            return Err(Stop::new(Code::TooManyProperties, message));
+        }
+        let made = items
             .into_iter()
             .map(|item| {
                 self.make(|_, out| {
@@ -364,7 +403,8 @@ impl<'a> Run<'a> {
                     true
                 })
             })
-            .collect()
+            .collect();
+        Ok(made)
     }
 
     fn group_row(
@@ -377,13 +417,19 @@ impl<'a> Run<'a> {
     ) -> Result<(), Stop> {
         self.note_row();
         let key = self.id(key);
+        self.corrected.name(b"$group_key");
         self.note_field(&["$group_key"], Field::GroupKey, true);
         self.note_group_id_field();
         let mut lanes = Lanes::default();
         let (mut spare, mut other) = (String::new(), String::new());
         match (self.identifier_text(key, &mut spare), self.identifier_text(id, &mut other)) {
             (Some(key), Some(id)) => lanes.add(LaneKey::group(key, id)),
-            _ => return Ok(()),
+            (Some(_), None) => {
+                self.left_out(id);
+                self.corrected.name(b"$group_id");
+                return Ok(());
+            }
+            (None, _) => return Ok(()),
         }
         let start = out.bytes.len();
         self.write_id(b"{\"$group_key\":", key, &mut out.bytes);

@@ -2,6 +2,7 @@
 
 use crate::Plan;
 use crate::json::cursor::{Cursor, DEPTH_LIMIT, Malformed, Shape};
+use crate::json::name::NAME_LIMIT;
 use crate::json::text;
 use crate::plan::keys::{self, Keys};
 use crate::plan::trie::Trie;
@@ -92,6 +93,7 @@ impl Scan<'_> {
         while more {
             let (key, escaped) = self.cursor.key()?;
             let key = self.cursor.bytes.get(key).unwrap_or_default();
+            shape.odd |= key.len() > NAME_LIMIT;
             let child = if escaped {
                 // An escaped key may hold half a pair, too: its object is copied with care.
                 shape.odd = true;
@@ -102,8 +104,7 @@ impl Scan<'_> {
                 self.child(node, key)
             };
             let inner = self.element(child, left)?;
-            shape.depth = shape.depth.max(inner.depth);
-            shape.odd |= inner.odd;
+            shape.add(inner);
             count += 1;
             more = self.cursor.more(b'}')?;
         }
@@ -130,8 +131,7 @@ impl Scan<'_> {
                 usize::try_from(*id).ok()
             });
             let inner = self.element(child, left)?;
-            shape.depth = shape.depth.max(inner.depth);
-            shape.odd |= inner.odd;
+            shape.add(inner);
             count += 1;
             more = self.cursor.more(b']')?;
         }

@@ -1,6 +1,7 @@
 //! Values: where they lie, and how nodes give them.
 
 use millrace_model::code::Code;
+use millrace_model::correction::Correction;
 use millrace_model::id::is_bad_identifier;
 use millrace_model::time::UnixMillis;
 
@@ -152,7 +153,7 @@ impl<'a> Run<'a> {
                 {
                     self.overflow.set(Some(Code::TooManyProperties));
                 }
-                careful::copy(self.json(value), level, out);
+                self.corrected.changes(careful::copy(self.json(value), level, out));
             }
             Value::Nothing
             | Value::Event(_)
@@ -290,6 +291,7 @@ impl<'a> Run<'a> {
                     matches!(value, Value::Event(slot) | Value::Piece(slot) if slot.shape.odd);
                 let inner = json.get(1..json.len().saturating_sub(1)).unwrap_or_default();
                 if odd {
+                    self.corrected.add(Correction::BrokenUnicode, 1);
                     let mut decoded = String::new();
                     text::decode(inner, &mut decoded);
                     text::write_inner(&decoded, out);
@@ -358,6 +360,7 @@ impl<'a> Run<'a> {
         if count >= MEMBER_LIMIT || level > careful::LEVEL_LIMIT {
             let json = std::mem::take(out);
             careful::as_text(&json, out);
+            self.corrected.add(Correction::ShapeAsText, 1);
         }
         count > 0
     }

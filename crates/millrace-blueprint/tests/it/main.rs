@@ -7,6 +7,7 @@
     reason = "a test fails by panicking; this file is nothing but tests"
 )]
 
+mod corrections;
 mod default_blueprint;
 mod guide;
 mod odd_events;
