@@ -4,6 +4,7 @@
 //! | --- | --- |
 //! | [`options`] | where and as whom: region, project token, credentials |
 //! | [`request`] | rows into the parts of a request; pure |
+//! | [`vendor_settings`] | region, token and credentials in the words of the seed systems |
 //! | [`transport`] | the seam through which a request leaves, and what can go wrong on the way |
 //! | [`http`] | the transport of production |
 //! | [`deletion`] | deleting users, beside the flow of events |
@@ -16,8 +17,10 @@ pub mod http;
 pub mod options;
 pub mod request;
 pub mod transport;
+pub mod vendor_settings;
 
 pub use http::HttpTransport;
 pub use options::{Credentials, MixpanelOptions, OptionsError, Region};
 pub use request::{Encoding, RequestParts, requests_for};
 pub use transport::{Response, Transport, TransportError, TransportErrorKind, TransportFuture};
+pub use vendor_settings::{ConnectionSettings, SettingNote};

@@ -28,6 +28,9 @@ pub enum OptionsError {
     /// A part of the service account is empty or cannot stand in a header or a query.
     #[error("a service account needs a user name, a secret and a numeric project id")]
     ServiceAccount,
+    /// The API secret is empty or cannot stand in a header.
+    #[error("the API secret must not be empty and must be plain ASCII")]
+    ApiSecret,
 }
 
 impl OptionsError {
@@ -142,6 +145,9 @@ pub enum Credentials {
         /// The number of the project, for the `project_id` parameter.
         project_id: String,
     },
+    /// The API secret of the project as Basic user name, with an empty password. Mixpanel takes it
+    /// until 2027-03-03 (`reference/mixpanel-api.md` 2.3).
+    ApiSecret(Secret),
 }
 
 /// Where and as whom an integration sends.
@@ -150,20 +156,63 @@ pub struct MixpanelOptions {
     region: Region,
     token: Secret,
     credentials: Credentials,
+    strict: bool,
     gzip: bool,
 }
 
+/// True for a text that can be the user name of Basic credentials.
+fn is_plain(secret: &Secret) -> bool {
+    let plain = |b: u8| b.is_ascii_graphic() && b != b':';
+    !secret.is_empty() && secret.expose().bytes().all(plain)
+}
+
 impl MixpanelOptions {
-    /// Options with the token as credentials and gzip on.
+    /// Options with the token as credentials, strict and with gzip.
     ///
     /// # Errors
     /// When the token is empty or cannot be sent.
     pub fn new(region: Region, token: Secret) -> Result<MixpanelOptions, OptionsError> {
-        let plain = |b: u8| b.is_ascii_graphic() && b != b':';
-        if token.is_empty() || !token.expose().bytes().all(plain) {
+        if !is_plain(&token) {
             return Err(OptionsError::Token);
         }
-        Ok(MixpanelOptions { region, token, credentials: Credentials::Token, gzip: true })
+        let credentials = Credentials::Token;
+        Ok(MixpanelOptions { region, token, credentials, strict: true, gzip: true })
+    }
+
+    /// Options without a token: events can be imported, but profile updates then name no project,
+    /// which Mixpanel refuses. For showing what a peer's settings come to, not for sending.
+    ///
+    /// # Errors
+    /// When a part of the service account is empty or malformed.
+    pub fn without_token(
+        region: Region,
+        user: impl Into<String>,
+        secret: Secret,
+        project_id: impl Into<String>,
+    ) -> Result<MixpanelOptions, OptionsError> {
+        let (token, credentials) = (Secret::new(""), Credentials::Token);
+        MixpanelOptions { region, token, credentials, strict: true, gzip: true }
+            .with_service_account(user, secret, project_id)
+    }
+
+    /// Imports events with the API secret of the project.
+    ///
+    /// # Errors
+    /// When it is empty or cannot be sent.
+    pub fn with_api_secret(mut self, secret: Secret) -> Result<MixpanelOptions, OptionsError> {
+        if !is_plain(&secret) {
+            return Err(OptionsError::ApiSecret);
+        }
+        self.credentials = Credentials::ApiSecret(secret);
+        Ok(self)
+    }
+
+    /// Switches the strict checks of `/import`. Without them Mixpanel says for a request as a whole
+    /// that it has come in, and drops rows that it cannot use without a word.
+    #[must_use]
+    pub fn with_strict(mut self, strict: bool) -> MixpanelOptions {
+        self.strict = strict;
+        self
     }
 
     /// Imports events as a service account.
@@ -212,6 +261,12 @@ impl MixpanelOptions {
         &self.credentials
     }
 
+    /// Whether Mixpanel is to check events row by row.
+    #[must_use]
+    pub fn strict(&self) -> bool {
+        self.strict
+    }
+
     /// Whether `/import` bodies are compressed.
     #[must_use]
     pub fn gzip(&self) -> bool {
@@ -228,10 +283,16 @@ impl MixpanelOptions {
     /// Blots the secrets of these options out of a text that somebody else wrote.
     #[must_use]
     pub(crate) fn redact(&self, text: &str) -> String {
-        let text = text.replace(self.token.expose(), "****");
+        let blot = |text: String, secret: &Secret| match secret.is_empty() {
+            true => text,
+            false => text.replace(secret.expose(), "****"),
+        };
+        let text = blot(text.to_owned(), &self.token);
         match &self.credentials {
             Credentials::Token => text,
-            Credentials::ServiceAccount { secret, .. } => text.replace(secret.expose(), "****"),
+            Credentials::ServiceAccount { secret, .. } | Credentials::ApiSecret(secret) => {
+                blot(text, secret)
+            }
         }
     }
 }
@@ -282,5 +343,12 @@ mod tests {
         let shown = format!("{account:?}");
         assert!(!shown.contains("tok-1") && !shown.contains("s3cret"), "{shown}");
         assert_eq!(account.redact("bad tok-1 or s3cret"), "bad **** or ****");
+        assert!(options.clone().with_api_secret(Secret::new("")).is_err());
+        let secret = options.with_api_secret(Secret::new("old-secret")).unwrap();
+        assert_eq!(secret.redact("old-secret of tok-1"), "**** of ****");
+        assert!(!format!("{secret:?}").contains("old-secret"));
+        let bare =
+            MixpanelOptions::without_token(Region::Us, "sa.1", Secret::new("s"), "1").unwrap();
+        assert_eq!(bare.redact("a text"), "a text".replace('s', "****"));
     }
 }

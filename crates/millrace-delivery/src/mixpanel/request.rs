@@ -1,7 +1,7 @@
 //! Rows into requests: pure, so that `millrace map` prints what delivery sends.
 //!
 //! Events go to `/import?strict=1` with Basic credentials, because only there does Mixpanel say
-//! what became of each row. Profile updates go to `/engage` and `/groups` with `verbose=1&strict=1`
+//! what became of each row (`strict=0` is an option of those who come from elsewhere). Profile updates go to `/engage` and `/groups` with `verbose=1&strict=1`
 //! and the token as the first member of each update. `ip=0`, on every request, keeps Mixpanel from
 //! taking our own address for the user's; a row's own `ip` or `$ip` still counts
 //! (`reference/mixpanel-api.md` 2.3, 3.1, 3.2, 5.3).
@@ -124,10 +124,16 @@ pub(crate) fn request<'a>(
     options: &MixpanelOptions,
 ) -> RequestParts {
     let mut headers = vec![("content-type", "application/json".to_owned())];
-    let mut params = Vec::with_capacity(3);
+    let mut params = Vec::with_capacity(4);
     let (encoding, body) = match endpoint {
         Endpoint::Import => {
-            params.push(("strict", "1".to_owned()));
+            if options.strict() {
+                params.push(("strict", "1".to_owned()));
+            } else {
+                params.push(("strict", "0".to_owned()));
+                // Else the answer is 1 or 0, without the count of rows and without a reason.
+                params.push(("verbose", "1".to_owned()));
+            }
             params.push(("ip", "0".to_owned()));
             if let Credentials::ServiceAccount { project_id, .. } = options.credentials() {
                 params.push(("project_id", project_id.clone()));
@@ -155,13 +161,15 @@ const NAMELESS: &[u8] = br#"{"event":"","properties":{}}"#;
 /// (401) for bad ones. It stores nothing (DESIGN 9.16).
 #[must_use]
 pub(crate) fn probe(options: &MixpanelOptions) -> RequestParts {
-    let plain = options.clone().with_gzip(false);
+    // Strict whatever the options say: without the checks it would be stored.
+    let plain = options.clone().with_gzip(false).with_strict(true);
     request(Endpoint::Import, std::iter::once(NAMELESS), &plain)
 }
 
 fn authorization(options: &MixpanelOptions) -> String {
     let pair = match options.credentials() {
         Credentials::Token => format!("{}:", options.token().expose()),
+        Credentials::ApiSecret(secret) => format!("{}:", secret.expose()),
         Credentials::ServiceAccount { user, secret, .. } => format!("{user}:{}", secret.expose()),
     };
     format!("Basic {}", BASE64_STANDARD.encode(pair))
@@ -192,7 +200,10 @@ fn updates<'a>(
     } else {
         Cow::Borrowed(token)
     };
-    let member = format!("{{\"$token\":\"{token}\"");
+    let member = match token.is_empty() {
+        true => "{".to_owned(),
+        false => format!("{{\"$token\":\"{token}\""),
+    };
     let length: usize = bodies.clone().map(|body| body.len() + member.len() + 2).sum();
     let mut out = Vec::with_capacity(length + 2);
     out.push(b'[');
@@ -207,7 +218,9 @@ fn updates<'a>(
             None => out.push(b'}'),
             Some(b'}') => out.extend_from_slice(rest),
             Some(_) => {
-                out.push(b',');
+                if member.len() > 1 {
+                    out.push(b',');
+                }
                 out.extend_from_slice(rest);
             }
         }
@@ -313,6 +326,25 @@ mod tests {
         assert_eq!(param(&probe, "project_id"), Some("12"));
         assert_eq!(header(&probe, "authorization"), Some("Basic c2EuMTpzM2NyZXQ="));
         assert_eq!(probe.encoding, Encoding::Identity);
+    }
+
+    #[test]
+    fn other_credentials_and_loose_checks() {
+        let loose = options().with_api_secret(Secret::new("old")).unwrap().with_strict(false);
+        let rows = rows(&[(Endpoint::Import, true, "{}"), (Endpoint::Engage, true, "{}")]);
+        let [import, engage] = requests_for(&rows, &loose).try_into().unwrap();
+        assert_eq!(header(&import, "authorization"), Some("Basic b2xkOg=="));
+        assert_eq!((param(&import, "strict"), param(&import, "verbose")), (Some("0"), Some("1")));
+        assert_eq!(param(&engage, "strict"), Some("1"));
+        assert_eq!(engage.body.as_ref(), br#"[{"$token":"tok"}]"#);
+        let probe = probe(&loose);
+        assert!(probe.is_probe() && !import.is_probe());
+        assert_eq!(param(&probe, "strict"), Some("1"), "a loose probe would be stored");
+
+        let bare = MixpanelOptions::without_token(Region::Us, "sa", Secret::new("s"), "7").unwrap();
+        let bodies: [&[u8]; 2] = [br#"{"$set":{}}"#, b"{ }"];
+        let bare = request(Endpoint::Engage, bodies.into_iter(), &bare);
+        assert_eq!(bare.body.as_ref(), br#"[{"$set":{}},{}]"#);
     }
 
     #[test]

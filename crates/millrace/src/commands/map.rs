@@ -11,7 +11,9 @@ use std::path::Path;
 use anyhow::Context as _;
 use bytes::Bytes;
 use millrace_blueprint::{Blueprint, EventView, Mapper, Plan, SettingValues};
-use millrace_delivery::mixpanel::{MixpanelOptions, Region, RequestParts, requests_for};
+use millrace_delivery::mixpanel::{
+    ConnectionSettings, MixpanelOptions, RequestParts, SettingNote, requests_for,
+};
 use millrace_model::code::Code;
 use millrace_model::entropy::SystemEntropy;
 use millrace_model::event::{Batch, Event, Item};
@@ -99,20 +101,22 @@ impl Settings {
             Some(path) => parse_object(path).map_err(Failure::usage)?,
             None => Map::new(),
         };
-        let mut text = |key: &str| match object.remove(key) {
-            Some(Value::String(text)) => Ok(Some(text)),
-            None | Some(Value::Null) => Ok(None),
-            Some(other) => {
-                Err(Failure::usage(anyhow::anyhow!("setting {key} must be a text, not {other}")))
-            }
+        let place = |note: SettingNote| {
+            let file = path.map_or_else(String::new, |path| path.display().to_string());
+            let place = Place { file, line: 0, column: 0 };
+            place.diagnostic(Code::BadValue, note.message, note.suggestion)
         };
-        let token = text("token")?.unwrap_or_else(|| NO_TOKEN.to_owned());
-        let region = text("region")?;
-        let base = text("url")?.or(region).unwrap_or_else(|| "us".to_owned());
         // Nothing is sent, so plain HTTP puts nobody in danger.
-        let mixpanel = Region::parse(&base, true)
-            .and_then(|region| MixpanelOptions::new(region, Secret::new(token)))
-            .map_err(Failure::usage)?;
+        let mut connection = ConnectionSettings::take(&mut object, true).map_err(|mistakes| {
+            print_found(&mistakes.into_iter().map(place).collect::<Vec<_>>());
+            Failure::usage(anyhow::anyhow!("the settings do not say where to send"))
+        })?;
+        let warnings = std::mem::take(&mut connection.warnings).into_iter();
+        print_found(&warnings.map(|note| place(note).as_warning()).collect::<Vec<_>>());
+        if connection.token.is_none() && connection.credentials.is_none() {
+            connection.token = Some(Secret::new(NO_TOKEN));
+        }
+        let mixpanel = connection.options().map_err(Failure::usage)?;
         let blueprint = SettingValues::from_json(&Value::Object(object));
         Ok(Settings { mixpanel, blueprint })
     }

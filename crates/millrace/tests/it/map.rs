@@ -51,7 +51,7 @@ fn each_line_gives_requests_or_a_reason() {
     let track = &lines[0]["requests"][0];
     assert_eq!(track["method"], "POST");
     assert_eq!(track["url"], "https://api-eu.mixpanel.com/import");
-    assert_eq!(track["params"], json!({"strict": "1"}));
+    assert_eq!(track["params"], json!({"strict": "1", "ip": "0"}));
     assert_eq!(track["headers"]["Authorization"], "Basic VDE6");
     let event = &track["body"][0];
     assert_eq!(event["event"], "Signed up");
@@ -73,6 +73,27 @@ fn each_line_gives_requests_or_a_reason() {
     assert_eq!(lines[3]["error"]["code"], "MR1104", "{}", lines[3]);
     assert_eq!(lines[4]["error"]["code"], "MR1005", "{}", lines[4]);
     assert_eq!(lines[5]["filtered"]["reason"], "no_rule", "{}", lines[5]);
+}
+
+#[test]
+fn settings_in_the_words_of_another_system_say_where_to_send() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("segment.json");
+    let input = r#"{"type":"track","userId":"u1","event":"Signed up"}"#;
+    let settings = json!({
+        "projectToken": "T1", "apiSecret": "S1", "apiRegion": "EU 🇪🇺", "strictMode": "0",
+    });
+    std::fs::write(&file, settings.to_string()).unwrap();
+    let arguments = ["--blueprint", "default", "--settings", file.to_str().unwrap()];
+    let (code, lines) = map(&arguments, input);
+    assert_eq!(code, Some(0));
+    let track = &lines[0]["requests"][0];
+    assert_eq!(track["url"], "https://api-eu.mixpanel.com/import");
+    assert_eq!(track["params"], json!({"strict": "0", "verbose": "1", "ip": "0"}));
+    assert_eq!(track["headers"]["Authorization"], "Basic UzE6");
+
+    std::fs::write(&file, r#"{"projectToken":"T1","apiRegion":"Mars"}"#).unwrap();
+    assert_eq!(map(&arguments, input), (Some(64), Vec::new()));
 }
 
 #[test]
