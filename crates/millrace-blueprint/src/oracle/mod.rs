@@ -102,7 +102,16 @@ impl Oracle<'_> {
         place: &mut u32,
     ) -> Result<(), Mapped> {
         use millrace_model::code::Code;
-        let no_id = "neither the user id nor another id can stand as distinct id";
+        let no_id = || {
+            let given =
+                |name: &str| self.body.get(name).is_some_and(|id| !id.is_null() && *id != "");
+            if given("userId") || given("anonymousId") {
+                let message = "neither the user id nor another id can stand as distinct id";
+                return Self::refuse(Code::BadDistinctId, message);
+            }
+            let message = "the event has neither a userId nor an anonymousId";
+            Self::refuse(Code::NoIdentity, message)
+        };
         let base = InsertId::from_message_id(&self.event.facts.message_id);
         let time = self.event.facts.time.0;
         match action.verb {
@@ -117,7 +126,7 @@ impl Oracle<'_> {
                 })?;
                 let distinct_id = match (self.id(action, Field::DistinctId), self.checks.nobody) {
                     (None, Nobody::SetAside) => {
-                        return Err(Self::refuse(Code::BadDistinctId, no_id));
+                        return Err(no_id());
                     }
                     (None, Nobody::Empty) => Some(String::new()),
                     (id, _) => id,
@@ -164,9 +173,7 @@ impl Oracle<'_> {
             }
             Verb::Profile => {
                 for (operator, operand) in self.operators(action) {
-                    let id = self
-                        .id(action, Field::DistinctId)
-                        .ok_or_else(|| Self::refuse(Code::BadDistinctId, no_id))?;
+                    let id = self.id(action, Field::DistinctId).ok_or_else(no_id)?;
                     let mut body = json!({"$distinct_id": id, operator: operand});
                     if let Some(ip) = self.ip(action) {
                         body["$ip"] = ip;

@@ -108,6 +108,17 @@ impl<'a> Run<'a> {
         self.corrected.name(b"event");
     }
 
+    /// Why there is no distinct id: the event is nobody's, or its ids cannot stand for anybody.
+    fn no_distinct_id(&self) -> Stop {
+        let [user, anonymous, _] = self.plan.ids.map(|slot| self.slot(slot));
+        if [user, anonymous].iter().all(|id| matches!(self.json(*id), b"" | b"null" | b"\"\"")) {
+            let message = "the event has neither a userId nor an anonymousId";
+            return Stop::new(Code::NoIdentity, message);
+        }
+        let message = "neither the user id nor another id can stand as distinct id";
+        Stop::new(Code::BadDistinctId, message)
+    }
+
     /// Writes an id, which Mixpanel takes as a text only.
     fn write_id(&self, key: &[u8], id: Value, out: &mut Vec<u8>) {
         out.extend_from_slice(key);
@@ -154,7 +165,7 @@ impl<'a> Run<'a> {
         self.corrected.name(b"distinct_id");
         let nobody = self.plan.checks.nobody;
         if distinct_id.is_nothing() && nobody == Nobody::SetAside {
-            return Err(no_distinct_id());
+            return Err(self.no_distinct_id());
         }
         self.note_field(&["properties", "distinct_id"], Field::DistinctId, true);
         let time = self.value(&event.time, 1);
@@ -366,7 +377,7 @@ impl<'a> Run<'a> {
             return Ok(());
         }
         if distinct_id.is_nothing() {
-            return Err(no_distinct_id());
+            return Err(self.no_distinct_id());
         }
         let draft = Draft {
             endpoint: Endpoint::Engage,
@@ -558,11 +569,6 @@ fn operator_name(field: Field) -> &'static str {
         Field::Delete => "$delete",
         _ => "",
     }
-}
-
-fn no_distinct_id() -> Stop {
-    let message = "neither the user id nor another id can stand as distinct id";
-    Stop::new(Code::BadDistinctId, message)
 }
 
 fn write_text(key: &[u8], value: &str, out: &mut Vec<u8>) {

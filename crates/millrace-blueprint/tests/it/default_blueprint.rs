@@ -46,7 +46,9 @@ fn unusable_ids_count_as_absent() {
         let found = properties(&json!({}), &event, &["distinct_id", "$user_id"]);
         assert_eq!(found, json!(["$device:d", null]), "{bad}");
         let event = json!({"type": "track", "event": "E", "userId": bad});
-        assert_eq!(default(&json!({}), &event), json!({"set_aside": "MR2002"}), "{bad}");
+        let none = bad.is_null() || bad == "";
+        let code = if none { "MR1104" } else { "MR2002" };
+        assert_eq!(default(&json!({}), &event), json!({ "set_aside": code }), "{bad}");
     }
     let event = json!({"type": "track", "event": "E", "userId": 42, "anonymousId": "$device:d"});
     let found = properties(&json!({}), &event, &["distinct_id", "$user_id", "$device_id"]);
