@@ -9,6 +9,7 @@
 
 mod corrections;
 mod default_blueprint;
+mod explain;
 mod guide;
 mod odd_events;
 mod segment;
@@ -76,5 +77,20 @@ impl Mapping {
             json!({ "path": row.endpoint.path(), "body": body })
         });
         Value::Array(rows.collect())
+    }
+}
+
+/// The bench events; none, with a note, where they are not there.
+fn bench_lines() -> Option<String> {
+    let shared = std::env::var("MILLRACE_SHARED")
+        .unwrap_or_else(|_| format!("{}/../../../shared", env!("CARGO_MANIFEST_DIR")));
+    let path = std::path::Path::new(&shared).join("bench/events-10k.jsonl");
+    match std::fs::read_to_string(&path) {
+        Ok(lines) => Some(lines),
+        Err(_) if std::env::var("CI").as_deref() != Ok("true") => {
+            println!("no {}: nothing to check here", path.display());
+            None
+        }
+        Err(error) => panic!("{}: {error}", path.display()),
     }
 }
