@@ -320,7 +320,6 @@ fn an_explanation_tells_paths_functions_and_the_alternative_that_fired() {
     assert_eq!(inputs("properties.first"), ["$.list[0].v"]);
     assert_eq!(inputs("properties.items.0.v"), ["$.list[0].v"]);
     assert_eq!(inputs("properties.items.1.deep"), ["$.list[1].l[0].w"]);
-    assert!(field("properties.items.1.deep").engine[0].starts_with("went as its JSON text"));
     assert_eq!(inputs("properties.items.1.outer"), ["$.n"]);
     assert_eq!(field("properties.lower").functions, ["text", "lower"]);
     assert_eq!(inputs("properties.choice"), ["$.a"]);
