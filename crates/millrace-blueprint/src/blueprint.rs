@@ -12,6 +12,8 @@ use crate::syntax::ast::{Checked, Checks};
 pub struct Blueprint {
     pub(crate) file: String,
     pub(crate) checked: Checked,
+    /// What it was read from.
+    pub(crate) text: std::sync::Arc<str>,
 }
 
 /// Something that a blueprint does otherwise than the system that it replaces.
@@ -42,7 +44,11 @@ impl Blueprint {
     ///
     /// Every mistake in the text at once, in the order of its lines.
     pub fn parse(file: &str, text: &str) -> Result<Blueprint, Vec<Diagnostic>> {
-        crate::syntax::read(file, text).map(|checked| Blueprint { file: file.to_owned(), checked })
+        crate::syntax::read(file, text).map(|checked| Blueprint {
+            file: file.to_owned(),
+            checked,
+            text: text.into(),
+        })
     }
 
     /// The blueprint or variant of this name that comes with Millrace; none when there is none of

@@ -18,6 +18,9 @@
 //! | [`segment`] | the notation of Segment: its match texts and mappings |
 //! | `adobe` | the comparisons of Adobe's event forwarding, and its rules |
 //! | `built_in` | the blueprints that come with Millrace |
+//! | `explanation`, `lineage` | where the fields of rows come from: in a run, and without one |
+//! | `cases`, `coverage` | tests beside blueprints, and what they hit |
+//! | `canonical`, `revision` | the one form of a blueprint, its digest, its numbered revisions |
 //!
 //! A [`Plan`] is shared by all threads; each thread has a [`Mapper`] whose memory is used again
 //! for every event. There is no I/O, no clock and no async in this crate: what the same plan makes
@@ -27,11 +30,16 @@ mod adobe;
 mod agent;
 mod blueprint;
 mod built_in;
+mod canonical;
+mod cases;
+mod coverage;
 mod explanation;
 mod json;
+mod lineage;
 mod path_text;
 mod plan;
 mod reserved;
+mod revision;
 mod run;
 pub mod segment;
 pub mod settings;
@@ -41,7 +49,14 @@ mod syntax;
 mod oracle;
 
 pub use blueprint::{Blueprint, Deviation, Variant};
+pub use canonical::Digest;
+pub use cases::{CASE_MESSAGE_ID, CASE_RECEIVED_AT, Case, CaseOutcome, Difference, Expected};
+pub use coverage::{Coverage, Covered};
 pub use explanation::{Explanation, FieldExplained, RowExplained, RuleTried};
+pub use lineage::{
+    ANY_ITEM, ANY_MEMBER, ActionLineage, FieldLineage, Lineage, RuleLineage, Sources,
+};
 pub use plan::Plan;
+pub use revision::{Publishing, Revision, Revisions};
 pub use run::{EventView, Mapper};
 pub use settings::{Setting, SettingKind, SettingValues};

@@ -4,7 +4,6 @@ use crate::plan::trie::Trie;
 use crate::syntax::ast::Step;
 
 /// A path as text. `root` is `$` for the event; empty for an item, whose own path is `.`.
-#[allow(dead_code, reason = "lineage needs it")]
 pub(crate) fn path_text<'a>(root: &str, steps: impl IntoIterator<Item = &'a Step>) -> String {
     let mut text = root.to_owned();
     for step in steps {

@@ -13,7 +13,7 @@ use super::values::{Block, Reader};
 use super::{actions, declared};
 use crate::settings::Setting;
 
-const TOP_KEYS: [&str; 9] = [
+const TOP_KEYS: [&str; 10] = [
     "blueprint",
     "about",
     "replaces",
@@ -23,6 +23,7 @@ const TOP_KEYS: [&str; 9] = [
     "variants",
     "shared",
     "rules",
+    "tests",
 ];
 const RULE_KEYS: [&str; 7] = ["name", "about", "when", "continue", "send", "drop", "set_aside"];
 const SET_ASIDE_KEYS: [&str; 2] = ["code", "message"];
@@ -70,6 +71,9 @@ fn top(root: &Node, problems: &mut Problems) -> Option<Checked> {
     let mut size = 0;
     if let Some(node) = member(members, "shared") {
         shared_blocks(node, &settings, &mut shared, &mut size, problems);
+    }
+    if let Some(node) = member(members, "tests") {
+        crate::cases::read(node, problems);
     }
     let mut rules = Vec::new();
     match member(members, "rules").map(|node| (&node.value, node)) {

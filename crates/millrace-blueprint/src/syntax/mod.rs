@@ -12,7 +12,7 @@ mod expression;
 pub(crate) mod functions;
 mod lexer;
 mod matching;
-mod parts;
+pub(crate) mod parts;
 mod problems;
 #[cfg(test)]
 mod tests;
