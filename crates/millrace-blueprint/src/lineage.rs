@@ -158,11 +158,15 @@ fn rule(rule: &Rule) -> RuleLineage {
 
 fn action(action: &Action) -> ActionLineage {
     let mut when = Sources::default();
-    Walk::default().condition(&action.when, &mut when);
+    let mut walk = Walk::default();
+    if let Some(list) = &action.each {
+        walk.expression(list, &mut when);
+        walk = walk.of_items(list, true);
+    }
+    walk.condition(&action.when, &mut when);
     if let Some(list) = &action.for_each {
         when.setting(list);
     }
-    let walk = Walk::default();
     let mut fields = Vec::new();
     for (field, value) in &action.fields {
         let written = action.written.iter().find(|written| written.field == *field);
@@ -262,6 +266,11 @@ impl Walk {
                 self.items.iter().for_each(|base| sources.path(below(base, &item)));
             }
             Expression::Setting(name) => sources.setting(name),
+            Expression::Place => {
+                if !sources.functions.contains(&"place") {
+                    sources.functions.push("place");
+                }
+            }
             Expression::First { left, right, .. } => {
                 self.expression(left, sources);
                 self.expression(right, sources);

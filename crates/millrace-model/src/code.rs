@@ -104,6 +104,10 @@ codes! {
     TimeOutOfRange = "MR2008";
     /// The mapped event has the name of an identity verb of Mixpanel.
     ReservedName = "MR2009";
+    /// A value of the event is not of the kind that the blueprint needs.
+    WrongKind = "MR2010";
+    /// The event asks for more rows than one event may give.
+    TooManyItems = "MR2011";
 
     /// Mixpanel refused the row.
     RowRejected = "MR3001";

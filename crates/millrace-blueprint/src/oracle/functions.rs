@@ -4,7 +4,7 @@ use millrace_model::time::UnixMillis;
 use serde_json::{Value, json};
 
 use crate::agent::segment::Components;
-use crate::syntax::functions::Function;
+use crate::syntax::functions::{Function, Wanted};
 
 pub(crate) fn scalar_text(value: &Value) -> Option<String> {
     match value {
@@ -37,6 +37,53 @@ fn time(value: &Value) -> Option<UnixMillis> {
     }
 }
 
+/// What two numbers come to.
+fn reckon(first: &Value, second: Option<&Value>, how: fn(f64, f64) -> f64) -> Option<Value> {
+    let result = how(number(first)?.as_f64()?, number(second?)?.as_f64()?);
+    let mut text = Vec::new();
+    crate::json::number::write(result, &mut text);
+    result.is_finite().then(|| serde_json::from_slice(&text).ok())?
+}
+
+/// A checked conversion; what was found when it cannot be done.
+pub(crate) fn need(wanted: Wanted, value: &Value) -> Result<Option<Value>, &'static str> {
+    let found = match value {
+        Value::Null => return Ok(None),
+        Value::Bool(_) => "true or false",
+        Value::Number(_) => "a number",
+        Value::String(_) => "a text",
+        Value::Array(_) => "a list",
+        Value::Object(_) => "an object",
+    };
+    let one = match value {
+        Value::Array(items) if items.len() == 1 && wanted != Wanted::List => &items[0],
+        other => other,
+    };
+    if one.is_null() {
+        return Ok(None);
+    }
+    let as_number = |value: &Value| match value {
+        Value::Bool(on) => Some(json!(i32::from(*on))),
+        other => number(other),
+    };
+    let is = |wanted: f64| one.as_f64() == Some(wanted);
+    let done = match wanted {
+        Wanted::Text => scalar_text(one).map(Value::String),
+        Wanted::Number => as_number(one),
+        Wanted::Integer => {
+            as_number(one).filter(|number| number.as_f64().is_some_and(|n| n.fract() == 0.0))
+        }
+        Wanted::Switch if is(1.0) || one == "true" => Some(json!(true)),
+        Wanted::Switch if is(0.0) || one == "false" => Some(json!(false)),
+        Wanted::Switch => Some(one.clone()).filter(Value::is_boolean),
+        Wanted::Time => time(one).map(|at| json!(at.0)),
+        Wanted::Object => Some(one.clone()).filter(Value::is_object),
+        Wanted::List if one.is_array() => Some(one.clone()),
+        Wanted::List => scalar_text(one).map(|_| json!([one])),
+    };
+    done.map(Some).ok_or(found)
+}
+
 pub(crate) fn call(
     function: Function,
     value: Value,
@@ -45,6 +92,7 @@ pub(crate) fn call(
     received_at: UnixMillis,
     exact: bool,
 ) -> Option<Value> {
+    let other = second;
     let second = second.and_then(Value::as_str).unwrap_or_default();
     let has = |word: &str| words.iter().skip(1).any(|have| have == word);
     match (function, &value) {
@@ -67,6 +115,16 @@ pub(crate) fn call(
             let clean = without_nulls(value);
             (exact || clean != json!({})).then_some(clean)
         }
+        (Function::Plus, _) => reckon(&value, other, |a, b| a + b),
+        (Function::Minus, _) => reckon(&value, other, |a, b| a - b),
+        (Function::Negate, _) => match number(&value)? {
+            zero if zero.as_f64() == Some(0.0) => Some(zero),
+            number => {
+                let text = number.to_string();
+                let text = text.strip_prefix('-').map_or(format!("-{text}"), str::to_owned);
+                serde_json::from_str(&text).ok()
+            }
+        },
         (Function::Number, _) => number(&value),
         (Function::Text, _) => {
             scalar_text(&value).filter(|_| value != "" || value.is_string()).map(Value::String)

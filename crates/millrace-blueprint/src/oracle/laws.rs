@@ -4,12 +4,13 @@ use std::path::PathBuf;
 use std::sync::LazyLock;
 
 use millrace_model::event::{EventKind, Facts, TimeSource};
-use millrace_model::row::{Mapped, Rows};
+use millrace_model::row::{Mapped, Row, Rows};
 use millrace_model::time::UnixMillis;
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
-use super::{Oracle, Outcomes};
+use super::{Oracle, OracleRow, Outcomes};
+use crate::plan::fold::Values;
 use crate::{Blueprint, EventView, Mapper, Plan, Setting, SettingValues};
 
 /// Every node and function of the language, with names that random events have, too.
@@ -19,6 +20,8 @@ settings:
   key: { kind: text, default: group, about: a name }
   on: { kind: switch, default: true, about: a switch }
   list: { kind: list, default: [a, b.c, group], about: names }
+  mode: { kind: choice, of: [simplified, original, legacy], default: simplified, about: a mode }
+  link: { kind: text, default: Linked, about: a name }
   none: { kind: list, default: [], about: no names }
   form: { kind: text, default: 'a {{ a }} b  {{n}}', about: a template }
 shared:
@@ -37,6 +40,58 @@ rules:
       - link: { name: Linked, user_id: $.userId, device_id: $.anonymousId }
       - identify: { user_id: $.userId, anonymous_id: $.anonymousId }
       - alias: { distinct_id: $.anonymousId, alias: $.userId }
+  - name: needed
+    when: type = "screen"
+    send:
+      - event:
+          name: need_text($.event) ?| "none"
+          distinct_id: need_text($.userId) ?? "nobody"
+          time: need_time($.context)
+          user_id: need_text($.anonymousId)
+          properties:
+            text: need_text($.a)
+            number: need_number($.n ?? $.a)
+            whole: need_integer($.b.n)
+            switch: need_switch($.c.a)
+            object: need_object($.properties)
+            list: need_list($.list)
+            inside: { each: $.list, as: { a: need_text(.a), at: 'plus(place(), 1)' } }
+            chosen: { when: 'need_text($.name) = "a"', then: need_number($.category) }
+      - profile:
+          distinct_id: need_text($.userId)
+          set: { a: need_list($.traits) }
+          union: { b: need_number($.traits.a) }
+      - group: { group_key: group, group_id: need_text($.groupId), set: { "...": need_object($.b) } }
+  - name: items
+    when: type = "page"
+    continue: true
+    send:
+      - event:
+          each: $.list ?? $.b
+          when: .a != "x" and place() < 3
+          name: '"Item {{plus($.n, 1)}}"'
+          distinct_id: .name ?? identifier($.userId) ?? "nobody"
+          insert_id: '?"$.a-{{.}}{{place()}}"'
+          token: .a ?| $.b.a
+          alone: settings.on
+          properties:
+            "...": .b
+            place: place()
+            less: minus($.n, place())
+            negative: negate(.n ?? $.a)
+            inner: { each: .list, as: { at: place(), a: . } }
+            outer: { with: $.b, as: { at: place(), a: .a } }
+            sum: plus($.a, .n)
+      - profile:
+          each: $.c
+          distinct_id: .a
+          token: settings.key
+          add: { n: negate($.n) }
+          remove: { list: .b }
+      - delete: { distinct_id: $.previousId ?? "gone", ignore_alias: settings.on }
+      - join: { identity: settings.mode, user_id: $.userId, device_id: $.anonymousId, name: settings.link }
+      - join: { each: $.list, identity: simplified, user_id: .a, device_id: $.a, name: Linked, alone: true }
+      - merge: { ids: [$.userId, $.previousId] }
   - name: all
     send:
       - event:
@@ -168,8 +223,8 @@ fn both(
         other => Outcomes::Other(other),
     };
     let settings = setting_values(blueprint, chosen);
-    let settings: Vec<(&Setting, Value)> =
-        settings.iter().map(|(setting, value)| (setting, value.clone())).collect();
+    let settings =
+        Values { settings: settings.iter().map(|(one, value)| (one, value.clone())).collect() };
     let body = serde_json::from_slice(event.body).expect("a valid event");
     let oracle = Oracle {
         settings: &settings,
@@ -177,14 +232,22 @@ fn both(
         body,
         checks: blueprint.checked.checks,
         exact: false.into(),
+        refused: None.into(),
     };
     let checked = crate::plan::lists::written_out(&blueprint.checked, &settings);
     (ours, oracle.map(&checked))
 }
 
-fn parsed(rows: &Rows) -> Vec<(String, Value)> {
-    let body = |row| serde_json::from_slice(rows.body(row)).expect("a row that is no JSON");
-    rows.rows.iter().map(|row| (row.endpoint.path().to_owned(), body(row))).collect()
+fn parsed(rows: &Rows) -> Vec<OracleRow> {
+    let body = |row: &Row| serde_json::from_slice(rows.body(row)).expect("a row that is no JSON");
+    let row = |row: &Row| OracleRow {
+        path: row.endpoint.path(),
+        body: body(row),
+        project: row.project,
+        alone: row.alone,
+        lanes: row.lanes,
+    };
+    rows.rows.iter().map(row).collect()
 }
 
 fn facts(id: &str) -> Facts {
@@ -309,7 +372,9 @@ proptest! {
         let (ours, theirs) =
             both(&RUDDERSTACK, &rudderstack(usize::from(flag)), &mut mapper, view);
         prop_assert_eq!(ours, theirs, "rudderstack, {}", body);
-        let chosen = SettingValues::from_json(&json!({"on": flag}));
+        let chosen = SettingValues::from_json(&json!({
+            "on": flag, "mode": mode, "link": if flag { "" } else { "Linked" },
+        }));
         let (ours, theirs) = both(&WIDE_BLUEPRINT, &chosen, &mut mapper, view);
         prop_assert_eq!(ours, theirs, "wide, {}", body);
     }

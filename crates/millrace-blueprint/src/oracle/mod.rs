@@ -7,42 +7,74 @@
 mod comparison;
 mod functions;
 mod laws;
+mod values;
 
+use std::cell::RefCell;
+
+use millrace_model::code::Code;
 use millrace_model::id::{InsertId, is_bad_identifier};
-use millrace_model::row::Mapped;
+use millrace_model::row::{LaneKey, Lanes, Mapped, ProjectKey};
 use serde_json::{Map, Value, json};
 
-use crate::plan::fold::{member_name, settled};
+use crate::EventView;
+use crate::plan::fold::{Values, settled};
 use crate::syntax::ast::{
-    Action, BlankNames, Checked, Checks, Condition, Entry, EntryKind, Expression, Field, IdleRows,
-    Nobody, Order, Outcome, Part, Step, TextTest, Verb,
+    Action, BlankNames, Checked, Checks, Expression, Field, IdleRows, Nobody, Outcome, TimeAhead,
+    TimeBefore, Verb,
 };
-use crate::syntax::functions::Function;
 use crate::syntax::{is_operator, reserved_names};
-use crate::{EventView, Setting};
+use values::Scope;
 
-/// What the oracle makes of an event: rows as (path, body), or another outcome.
+/// What the oracle makes of an event.
 #[derive(Debug, PartialEq)]
 pub(crate) enum Outcomes {
-    Rows(Vec<(String, Value)>),
+    Rows(Vec<OracleRow>),
     Other(Mapped),
 }
 
+/// A row as the oracle sees it.
+#[derive(Debug, PartialEq)]
+pub(crate) struct OracleRow {
+    pub(crate) path: &'static str,
+    pub(crate) body: Value,
+    pub(crate) project: Option<ProjectKey>,
+    pub(crate) alone: bool,
+    pub(crate) lanes: Lanes,
+}
+
 pub(crate) struct Oracle<'a> {
-    pub(crate) settings: &'a [(&'a Setting, Value)],
+    pub(crate) settings: &'a Values<'a>,
     pub(crate) event: EventView<'a>,
     pub(crate) body: Value,
     pub(crate) checks: Checks,
     /// True inside of [`Expression::Exact`], where null is a value.
     pub(crate) exact: std::cell::Cell<bool>,
+    /// The first value of the wrong kind.
+    pub(crate) refused: RefCell<Option<Mapped>>,
+}
+
+/// What an action writes into.
+struct Sink<'s> {
+    rows: &'s mut Vec<OracleRow>,
+    /// How many event rows there are.
+    events: &'s mut u32,
+}
+
+fn refuse(code: Code, message: &str) -> Mapped {
+    Mapped::SetAside { code, message: message.to_owned() }
 }
 
 impl Oracle<'_> {
     pub(crate) fn map(&self, checked: &Checked) -> Outcomes {
         let mut rows = Vec::new();
-        let mut place = 0;
+        let mut events = 0;
+        let mut sink = Sink { rows: &mut rows, events: &mut events };
         for rule in &checked.rules {
-            if !self.holds(&rule.when, None) {
+            let holds = self.holds(&rule.when, Scope::default());
+            if let Some(refused) = self.refused.take() {
+                return Outcomes::Other(refused);
+            }
+            if !holds {
                 continue;
             }
             match &rule.outcome {
@@ -53,17 +85,11 @@ impl Oracle<'_> {
                     });
                 }
                 Outcome::SetAside { code, message } => {
-                    return Outcomes::Other(Mapped::SetAside {
-                        code: *code,
-                        message: message.clone(),
-                    });
+                    return Outcomes::Other(refuse(*code, message));
                 }
                 Outcome::Send(actions) => {
                     for action in actions {
-                        if !self.holds(&action.when, None) {
-                            continue;
-                        }
-                        if let Err(refused) = self.action(action, &mut rows, &mut place) {
+                        if let Err(refused) = self.action(action, &mut sink) {
                             return Outcomes::Other(refused);
                         }
                     }
@@ -76,166 +102,277 @@ impl Oracle<'_> {
         Outcomes::Rows(rows)
     }
 
-    fn refuse(code: millrace_model::code::Code, message: &str) -> Mapped {
-        Mapped::SetAside { code, message: message.to_owned() }
+    fn action(&self, action: &Action, sink: &mut Sink<'_>) -> Result<(), Mapped> {
+        let Some(list) = &action.each else {
+            return self.one_action(action, Scope::default(), sink);
+        };
+        let items = match self.value(list, Scope::default()) {
+            Some(Value::Array(items)) => items,
+            Some(one @ Value::Object(_)) => vec![one],
+            _ => return Ok(()),
+        };
+        for (place, item) in (0..).zip(&items) {
+            self.one_action(action, Scope { value: Some(item), place }, sink)?;
+        }
+        Ok(())
     }
 
-    fn field(&self, action: &Action, field: Field) -> Option<Value> {
-        self.value(action.field(field)?, None)
+    fn one_action(
+        &self,
+        action: &Action,
+        item: Scope<'_>,
+        sink: &mut Sink<'_>,
+    ) -> Result<(), Mapped> {
+        let done =
+            if self.holds(&action.when, item) { self.write(action, item, sink) } else { Ok(()) };
+        self.refused.take().map_or(done, Err)
     }
 
-    fn id(&self, action: &Action, field: Field) -> Option<String> {
-        self.field(action, field).as_ref().and_then(usable)
+    fn write(&self, action: &Action, item: Scope<'_>, sink: &mut Sink<'_>) -> Result<(), Mapped> {
+        let from = sink.rows.len();
+        let project = match self.field(action, Field::Token, item) {
+            None => None,
+            Some(Value::String(token)) if token.is_empty() => None,
+            Some(Value::String(token)) => Some(ProjectKey::of(&token)),
+            Some(other) => Some(ProjectKey::of(&other.to_string())),
+        };
+        let done = match action.verb {
+            Verb::Event => self.event(action, item, sink),
+            Verb::Link | Verb::Identify | Verb::Alias | Verb::Merge | Verb::Join => {
+                self.join(action, item, sink)
+            }
+            Verb::Group => {
+                self.group(action, item, sink);
+                Ok(())
+            }
+            Verb::Profile => self.profile(action, item, sink),
+            Verb::Delete => self.delete(action, item, sink),
+        };
+        for row in sink.rows.iter_mut().skip(from) {
+            row.project = project;
+            row.alone = self.is_on(action, Field::Alone);
+        }
+        done
     }
 
-    fn ip(&self, action: &Action) -> Option<Value> {
-        match self.field(action, Field::Ip) {
+    fn field(&self, action: &Action, field: Field, item: Scope<'_>) -> Option<Value> {
+        self.value(action.field(field)?, item)
+    }
+
+    fn id(&self, action: &Action, field: Field, item: Scope<'_>) -> Option<String> {
+        self.field(action, field, item).as_ref().and_then(usable)
+    }
+
+    fn is_on(&self, action: &Action, field: Field) -> bool {
+        let value = action.field(field).map(|value| settled(value, self.settings));
+        value.is_some_and(|value| *value.get() == Expression::Bool(true))
+    }
+
+    fn ip(&self, action: &Action, item: Scope<'_>) -> Option<Value> {
+        match self.field(action, Field::Ip, item) {
             Some(Value::String(ip)) if !ip.trim().is_empty() => Some(Value::String(ip)),
             _ => None,
         }
     }
 
-    fn action(
-        &self,
-        action: &Action,
-        rows: &mut Vec<(String, Value)>,
-        place: &mut u32,
-    ) -> Result<(), Mapped> {
-        use millrace_model::code::Code;
-        let no_id = || {
-            let given =
-                |name: &str| self.body.get(name).is_some_and(|id| !id.is_null() && *id != "");
-            if given("userId") || given("anonymousId") {
-                let message = "neither the user id nor another id can stand as distinct id";
-                return Self::refuse(Code::BadDistinctId, message);
+    /// Why there is no distinct id.
+    fn no_id(&self) -> Mapped {
+        let given = |name: &str| self.body.get(name).is_some_and(|id| !id.is_null() && *id != "");
+        if given("userId") || given("anonymousId") {
+            let message = "neither the user id nor another id can stand as distinct id";
+            return refuse(Code::BadDistinctId, message);
+        }
+        refuse(Code::NoIdentity, "the event has neither a userId nor an anonymousId")
+    }
+
+    /// A row with the lanes of the event and those of its own ids.
+    fn row(&self, path: &'static str, body: Value, ids: &[Option<&String>]) -> OracleRow {
+        let mut lanes = Lanes::default();
+        let person = |id: &str| LaneKey::person(id.strip_prefix("$device:").unwrap_or(id));
+        for name in ["userId", "anonymousId", "previousId"] {
+            if let Some(id) = self.body.get(name).and_then(usable) {
+                lanes.add(person(&id));
             }
-            let message = "the event has neither a userId nor an anonymousId";
-            Self::refuse(Code::NoIdentity, message)
+        }
+        for id in ids.iter().flatten() {
+            lanes.add(person(id));
+        }
+        OracleRow { path, body, project: None, alone: false, lanes }
+    }
+
+    /// The milliseconds of a time, the event's own if there is none.
+    fn time(&self, given: Option<i64>) -> Result<i64, Mapped> {
+        let received_at = self.event.received_at.0;
+        let bounded = |time: i64| {
+            let far =
+                time - received_at > 3_600_000 && self.checks.time_ahead == TimeAhead::Receipt;
+            if far { received_at } else { time }
         };
-        let base = InsertId::from_message_id(&self.event.facts.message_id);
-        let time = self.event.facts.time.0;
-        match action.verb {
-            Verb::Event => {
-                let name = self.field(action, Field::Name).and_then(|name| {
-                    let keep = self.checks.blank_names == BlankNames::Keep;
-                    let fits = |name: &&str| !name.is_empty() && (keep || !name.trim().is_empty());
-                    name.as_str().filter(fits).map(str::to_owned)
-                });
-                let name = name.ok_or_else(|| {
-                    Self::refuse(Code::NoMappedName, "the event has no name after mapping")
-                })?;
-                let distinct_id = match (self.id(action, Field::DistinctId), self.checks.nobody) {
-                    (None, Nobody::SetAside) => {
-                        return Err(no_id());
-                    }
-                    (None, Nobody::Empty) => Some(String::new()),
-                    (id, _) => id,
-                };
-                let mut properties = match action.field(Field::Properties) {
-                    Some(Expression::Object(entries)) => self.object(entries, None),
-                    _ => Map::new(),
-                };
-                for name in reserved_names() {
-                    properties.remove(name);
-                }
-                properties.insert("time".into(), json!(time));
-                if let Some(id) = distinct_id {
-                    properties.insert("distinct_id".into(), json!(id));
-                }
-                properties.insert("$insert_id".into(), json!(base.further(*place).as_str()));
-                for (key, field) in [("$device_id", Field::DeviceId), ("$user_id", Field::UserId)] {
-                    if let Some(id) = self.id(action, field) {
-                        properties.insert(key.into(), json!(id));
-                    }
-                }
-                if let Some(ip) = self.ip(action) {
-                    properties.insert("ip".into(), ip);
-                }
-                *place += 1;
-                rows.push(("/import".into(), json!({"event": name, "properties": properties})));
+        let time = given.unwrap_or_else(|| bounded(self.event.facts.time.0));
+        if time < 31_536_000_000 && self.checks.time_before == TimeBefore::SetAside {
+            let time = millrace_model::time::UnixMillis(time);
+            let message = format!("the event's time {time} lies before 1971");
+            return Err(refuse(Code::TimeOutOfRange, &message));
+        }
+        Ok(bounded(time))
+    }
+
+    fn event(&self, action: &Action, item: Scope<'_>, sink: &mut Sink<'_>) -> Result<(), Mapped> {
+        let name = self.name(action, item)?;
+        let name =
+            name.ok_or_else(|| refuse(Code::NoMappedName, "the event has no name after mapping"))?;
+        let distinct_id = match (self.id(action, Field::DistinctId, item), self.checks.nobody) {
+            (None, Nobody::SetAside) => return Err(self.no_id()),
+            (id, _) => id,
+        };
+        let given = self.field(action, Field::Time, item).and_then(|time| time.as_f64());
+        let given = given.filter(|time| time.abs() < 9e15).map(|time| time as i64);
+        let time = self.time(given)?;
+        let insert_id = match self.field(action, Field::InsertId, item) {
+            Some(Value::String(text)) => InsertId::from_message_id(&text),
+            _ => InsertId::from_message_id(&self.event.facts.message_id).further(*sink.events),
+        };
+        let user_id = self.id(action, Field::UserId, item);
+        let device_id = self.id(action, Field::DeviceId, item);
+        let ip = self.ip(action, item);
+        let mut properties = match action.field(Field::Properties) {
+            Some(Expression::Object(entries)) => self.object(entries, item),
+            _ => Map::new(),
+        };
+        for name in reserved_names() {
+            properties.remove(name);
+        }
+        properties.insert("time".into(), json!(time));
+        if distinct_id.is_some() || self.checks.nobody == Nobody::Empty {
+            properties.insert("distinct_id".into(), json!(distinct_id.clone().unwrap_or_default()));
+        }
+        properties.insert("$insert_id".into(), json!(insert_id.as_str()));
+        for (key, id) in [("$device_id", &device_id), ("$user_id", &user_id)] {
+            if let Some(id) = id {
+                properties.insert(key.into(), json!(id));
             }
-            Verb::Link | Verb::Identify | Verb::Alias | Verb::Merge => {
-                let id = base.beside(action.verb.as_str());
-                rows.extend(self.join(action, time, id).map(|body| ("/import".into(), body)));
+        }
+        if let Some(ip) = ip {
+            properties.insert("ip".into(), ip);
+        }
+        *sink.events += 1;
+        let body = json!({"event": name, "properties": properties});
+        let ids = [distinct_id.as_ref(), user_id.as_ref(), device_id.as_ref()];
+        sink.rows.push(self.row("/import", body, &ids));
+        Ok(())
+    }
+
+    /// The name of an event, which must not be that of a verb.
+    fn name(&self, action: &Action, item: Scope<'_>) -> Result<Option<String>, Mapped> {
+        let Some(Value::String(name)) = self.field(action, Field::Name, item) else {
+            return Ok(None);
+        };
+        if ["$identify", "$create_alias", "$merge"].contains(&name.trim()) {
+            let message = format!("an event cannot have the name {}", name.trim());
+            return Err(refuse(Code::ReservedName, &message));
+        }
+        let keep = self.checks.blank_names == BlankNames::Keep;
+        Ok(Some(name).filter(|name| !name.is_empty() && (keep || !name.trim().is_empty())))
+    }
+
+    fn group(&self, action: &Action, item: Scope<'_>, sink: &mut Sink<'_>) {
+        let ids = match self.field(action, Field::GroupId, item) {
+            Some(Value::Array(ids)) => ids,
+            id => vec![id.unwrap_or_default()],
+        };
+        for id in &ids {
+            for (field, value) in operators(action) {
+                let key = self.id(action, Field::GroupKey, item);
+                let (Some(key), Some(id)) = (key, usable(id)) else { continue };
+                let Some(operand) = self.operand(field, value, item) else { continue };
+                let operator = format!("${}", field.as_str());
+                let body = json!({"$group_key": key, "$group_id": id, operator: operand});
+                let mut lanes = Lanes::default();
+                lanes.add(LaneKey::group(&key, &id));
+                let row = OracleRow { path: "/groups", body, project: None, alone: false, lanes };
+                sink.rows.push(row);
             }
-            Verb::Group => {
-                let ids = match self.field(action, Field::GroupId) {
-                    Some(Value::Array(ids)) => ids,
-                    id => id.into_iter().collect(),
-                };
-                let Some(key) = self.id(action, Field::GroupKey) else { return Ok(()) };
-                for id in ids.iter().filter_map(usable) {
-                    for (operator, operand) in self.operators(action) {
-                        let body = json!({"$group_key": key, "$group_id": id, operator: operand});
-                        rows.push(("/groups".into(), body));
-                    }
-                }
+        }
+    }
+
+    fn profile(&self, action: &Action, item: Scope<'_>, sink: &mut Sink<'_>) -> Result<(), Mapped> {
+        for (field, value) in operators(action) {
+            let id = self.id(action, Field::DistinctId, item);
+            let ip = self.ip(action, item);
+            let time = self.field(action, Field::Time, item).and_then(|time| time.as_f64());
+            let ignore_time = self.field(action, Field::IgnoreTime, item);
+            let Some(operand) = self.operand(field, value, item) else { continue };
+            let id = id.ok_or_else(|| self.no_id())?;
+            let operator = format!("${}", field.as_str());
+            let mut body = json!({"$distinct_id": id, operator: operand});
+            if let Some(ip) = ip {
+                body["$ip"] = ip;
             }
-            Verb::Profile => {
-                for (operator, operand) in self.operators(action) {
-                    let id = self.id(action, Field::DistinctId).ok_or_else(no_id)?;
-                    let mut body = json!({"$distinct_id": id, operator: operand});
-                    if let Some(ip) = self.ip(action) {
-                        body["$ip"] = ip;
-                    }
-                    if let Some(time) = self.field(action, Field::Time).and_then(|t| t.as_f64()) {
-                        body["$time"] = json!(time as i64);
-                    }
-                    if self.field(action, Field::IgnoreTime) == Some(Value::Bool(true)) {
-                        body["$ignore_time"] = json!(true);
-                    }
-                    rows.push(("/engage".into(), body));
-                }
+            if let Some(time) = time.filter(|time| time.abs() < 9e15) {
+                body["$time"] = json!(time as i64);
             }
+            if ignore_time == Some(Value::Bool(true)) {
+                body["$ignore_time"] = json!(true);
+            }
+            sink.rows.push(self.row("/engage", body, &[Some(&id)]));
         }
         Ok(())
     }
 
-    /// The operators that change something.
-    fn operators(&self, action: &Action) -> Vec<(String, Value)> {
-        let operators = action.fields.iter().filter(|(field, _)| is_operator(*field));
-        operators
-            .filter_map(|(field, value)| {
-                Some((format!("${}", field.as_str()), self.operand(*field, value)?))
-            })
-            .collect()
+    fn delete(&self, action: &Action, item: Scope<'_>, sink: &mut Sink<'_>) -> Result<(), Mapped> {
+        let id = self.id(action, Field::DistinctId, item);
+        let id = id.ok_or_else(|| self.no_id())?;
+        let mut body = json!({"$distinct_id": id, "$delete": ""});
+        if self.is_on(action, Field::IgnoreAlias) {
+            body["$ignore_alias"] = json!(true);
+        }
+        sink.rows.push(self.row("/engage", body, &[Some(&id)]));
+        Ok(())
     }
 
-    fn join(&self, action: &Action, time: i64, insert_id: InsertId) -> Option<Value> {
+    fn join(&self, action: &Action, item: Scope<'_>, sink: &mut Sink<'_>) -> Result<(), Mapped> {
         let (name, first, second) = match action.verb {
             Verb::Identify => ("$identify", Field::UserId, Field::AnonymousId),
             Verb::Alias => ("$create_alias", Field::DistinctId, Field::Alias),
             Verb::Merge => ("$merge", Field::Ids, Field::Ids),
             _ => ("", Field::UserId, Field::DeviceId),
         };
+        let name = match action.verb {
+            Verb::Link => self.name(action, item)?,
+            _ => Some(name.to_owned()),
+        };
         let (first, second) = match (action.verb, action.field(Field::Ids)) {
             (Verb::Merge, Some(Expression::List(ids))) => {
-                let id = |at: usize| usable(&self.value(ids.get(at)?, None)?);
-                (id(0)?, id(1)?)
+                let id = |at: usize| usable(&self.value(ids.get(at)?, item)?);
+                (id(0), id(1))
             }
-            _ => (self.id(action, first)?, self.id(action, second)?),
+            _ => (self.id(action, first, item), self.id(action, second, item)),
         };
-        let name = match self.field(action, Field::Name) {
-            Some(name) => name,
-            None => json!(name),
+        let (Some(first), Some(second), Some(name)) = (first, second, name) else {
+            return Ok(());
         };
-        let idle = first == second && self.checks.idle_rows == IdleRows::LeaveOut;
-        if idle || name == "" {
-            return None;
+        if first == second && self.checks.idle_rows == IdleRows::LeaveOut {
+            return Ok(());
         }
         let properties = match action.verb {
             Verb::Identify => json!({"$identified_id": first, "$anon_id": second}),
             Verb::Alias => json!({"distinct_id": first, "alias": second}),
             Verb::Merge => json!({"$distinct_ids": [first, second]}),
-            _ => json!({"time": time, "$insert_id": insert_id.as_str(), "distinct_id": first,
-                "$user_id": first, "$device_id": second}),
+            _ => {
+                let base = InsertId::from_message_id(&self.event.facts.message_id);
+                let time = self.time(None)?;
+                json!({"time": time, "$insert_id": base.beside("link").as_str(),
+                    "distinct_id": first, "$user_id": first, "$device_id": second})
+            }
         };
-        Some(json!({"event": name, "properties": properties}))
+        let body = json!({"event": name, "properties": properties});
+        sink.rows.push(self.row("/import", body, &[Some(&first), Some(&second)]));
+        Ok(())
     }
 
-    fn operand(&self, field: Field, value: &Expression) -> Option<Value> {
-        let Expression::Object(entries) = value else { return self.value(value, None) };
-        let members = self.object(entries, None).into_iter();
+    fn operand(&self, field: Field, value: &Expression, item: Scope<'_>) -> Option<Value> {
+        let Expression::Object(entries) = value else { return self.value(value, item) };
+        let members = self.object(entries, item).into_iter();
         let members: Map<String, Value> = match field {
             Field::Add => members
                 .filter(|(_, value)| value.as_f64().is_some_and(|number| number != 0.0))
@@ -253,198 +390,11 @@ impl Oracle<'_> {
         let idle = self.checks.idle_rows == IdleRows::Send;
         (idle || !members.is_empty()).then_some(Value::Object(members))
     }
-
-    /// An object: from top to bottom, a later member replaces an earlier one.
-    fn object(&self, entries: &[Entry], item: Option<&Value>) -> Map<String, Value> {
-        let mut object = Map::new();
-        for entry in entries {
-            match &entry.what {
-                EntryKind::Member { key, value } => {
-                    let key = member_name(key, self.settings);
-                    if let Some(value) = self.value(value, item)
-                        && !key.is_empty()
-                    {
-                        object.insert(key.into_owned(), value);
-                    }
-                }
-                EntryKind::Spread(value) => {
-                    if let Some(Value::Object(members)) = self.value(value, item) {
-                        object.extend(members);
-                    }
-                }
-            }
-        }
-        object
-    }
-
-    pub(crate) fn value(&self, expression: &Expression, item: Option<&Value>) -> Option<Value> {
-        let exact = self.exact.get();
-        let value = match settled(expression, self.settings).get() {
-            Expression::Nothing | Expression::Setting(_) => None,
-            Expression::Null => Some(Value::Null),
-            Expression::Exact(inner) => {
-                self.exact.set(true);
-                let value = self.value(inner, item);
-                self.exact.set(exact);
-                return value;
-            }
-            Expression::Text(text) => Some(json!(text)),
-            Expression::Number(number) => serde_json::from_str(number).ok(),
-            Expression::Bool(on) => Some(json!(on)),
-            Expression::Path(steps) => self.path(steps),
-            Expression::Item(steps) => walk(item?, steps).cloned(),
-            Expression::First { left, blank, right } => match self.value(left, item) {
-                Some(value) if !(value.is_null() || *blank && value == "") => Some(value),
-                _ => self.value(right, item),
-            },
-            Expression::Template { strict, parts } => self.template(*strict, parts, item),
-            Expression::Call { function: Function::AsSent, arguments, .. } => {
-                match arguments.as_slice() {
-                    [Expression::Path(steps)] => walk(&self.body, steps).cloned(),
-                    other => self.value(other.first()?, item),
-                }
-            }
-            Expression::Call { function, arguments, words } => {
-                let mut arguments = arguments.iter().map(|one| self.value(one, item));
-                let first = arguments.next()??;
-                let second = arguments.next().flatten();
-                let at = self.event.received_at;
-                functions::call(*function, first, second.as_ref(), words, at, exact)
-            }
-            Expression::Object(entries) => {
-                let object = self.object(entries, item);
-                (exact || !object.is_empty()).then_some(Value::Object(object))
-            }
-            Expression::List(list) if exact => Some(Value::Array(
-                list.iter().map(|one| self.value(one, item).unwrap_or_default()).collect(),
-            )),
-            Expression::List(list) => {
-                let list: Vec<Value> =
-                    list.iter().filter_map(|one| self.value(one, item)).collect();
-                (!list.is_empty()).then_some(Value::Array(list))
-            }
-            Expression::Each { list, shape } => {
-                let items = match self.value(list, item)? {
-                    Value::Array(items) => items,
-                    one @ Value::Object(_) => vec![one],
-                    other => return exact.then_some(other),
-                };
-                if exact {
-                    let shaped = items.iter().map(|item| self.value(shape, Some(item)));
-                    return Some(Value::Array(shaped.map(Option::unwrap_or_default).collect()));
-                }
-                let mapped: Vec<Value> =
-                    items.iter().filter_map(|item| self.value(shape, Some(item))).collect();
-                (!mapped.is_empty()).then_some(Value::Array(mapped))
-            }
-            Expression::With { value, shape } => {
-                let item = self.value(value, item);
-                if item.is_none() && !exact {
-                    return None;
-                }
-                let absent = Value::Object(Map::new());
-                self.value(shape, Some(item.as_ref().unwrap_or(&absent)))
-            }
-            Expression::Choice { when, then, otherwise } => {
-                self.value(if self.holds(when, item) { then } else { otherwise }, item)
-            }
-        };
-        value.filter(|value| exact || !value.is_null())
-    }
-
-    fn path(&self, steps: &[Step]) -> Option<Value> {
-        let facts = self.event.facts;
-        match steps {
-            [Step::Key(key)] if key == "messageId" => Some(json!(facts.message_id)),
-            [Step::Key(key)] if key == "timestamp" => Some(json!(facts.time.to_string())),
-            [Step::Key(key)] if key == "receivedAt" => {
-                Some(json!(self.event.received_at.to_string()))
-            }
-            [Step::Key(key)] if key == "type" => Some(json!(self.event.kind.as_str())),
-            [Step::Key(context), Step::Key(ip)] if context == "context" && ip == "ip" => {
-                let own = walk(&self.body, steps).filter(|own| !own.is_null() && *own != "");
-                own.cloned().or_else(|| facts.client_ip.as_ref().map(|ip| json!(ip)))
-            }
-            _ => walk(&self.body, steps).cloned(),
-        }
-    }
-
-    fn template(&self, strict: bool, parts: &[Part], item: Option<&Value>) -> Option<Value> {
-        let mut text = String::new();
-        for part in parts {
-            match part {
-                Part::Text(literal) => text.push_str(literal),
-                Part::Hole(inner) => {
-                    let hole = self.value(inner, item).as_ref().and_then(functions::scalar_text);
-                    match hole {
-                        Some(hole) if !hole.is_empty() => text.push_str(&hole),
-                        _ if strict => return None,
-                        _ => {}
-                    }
-                }
-            }
-        }
-        Some(Value::String(text))
-    }
-
-    fn holds(&self, condition: &Condition, item: Option<&Value>) -> bool {
-        let value = |expression| self.value(expression, item).filter(|value| !value.is_null());
-        let equal = |left, right| match (value(left), value(right)) {
-            (Some(Value::Number(a)), Some(Value::Number(b))) => a.as_f64() == b.as_f64(),
-            (Some(Value::Object(_) | Value::Array(_)), _) => false,
-            (left, right) => left == right,
-        };
-        match condition {
-            Condition::Always => true,
-            Condition::Any(parts) => parts.iter().any(|part| self.holds(part, item)),
-            Condition::All(parts) => parts.iter().all(|part| self.holds(part, item)),
-            Condition::Not(inner) => !self.holds(inner, item),
-            Condition::Equal(left, right) => equal(left, right),
-            Condition::In(left, list) => list.iter().any(|right| equal(left, right)),
-            Condition::Order { left, order, right } => {
-                let number = |one| value(one).and_then(|value| value.as_f64());
-                match (number(left), number(right)) {
-                    (Some(left), Some(right)) => match order {
-                        Order::Less => left < right,
-                        Order::LessOrEqual => left <= right,
-                        Order::More => left > right,
-                        Order::MoreOrEqual => left >= right,
-                    },
-                    _ => false,
-                }
-            }
-            Condition::Text { test, value: text, other } => {
-                match (test, value(text), value(other)) {
-                    (TextTest::Contains, Some(Value::Array(list)), Some(other)) => {
-                        other.is_string() && list.contains(&other)
-                    }
-                    (test, Some(Value::String(text)), Some(Value::String(other))) => match test {
-                        TextTest::Contains => text.contains(&other),
-                        TextTest::StartsWith => text.starts_with(&other),
-                        TextTest::EndsWith => text.ends_with(&other),
-                    },
-                    _ => false,
-                }
-            }
-            Condition::Matches(text, pattern) => value(text)
-                .and_then(|text| text.as_str().map(|text| functions::matches(text, pattern)))
-                .unwrap_or(false),
-            Condition::Exists(inner) => value(inner).is_some(),
-            Condition::UuidShaped(inner) => value(inner)
-                .is_some_and(|value| value.as_str().is_some_and(functions::is_uuid_shaped)),
-            Condition::True(inner) => value(inner) == Some(Value::Bool(true)),
-            Condition::Compared { operator, left, right } => {
-                comparison::holds(operator, value(left).as_ref(), value(right).as_ref())
-            }
-        }
-    }
 }
 
-fn walk<'v>(value: &'v Value, steps: &[Step]) -> Option<&'v Value> {
-    steps.iter().try_fold(value, |value, step| match step {
-        Step::Key(key) => value.as_object()?.get(key),
-        Step::Index(index) => value.as_array()?.get(usize::try_from(*index).ok()?),
-    })
+fn operators(action: &Action) -> impl Iterator<Item = (Field, &Expression)> {
+    let operators = action.fields.iter().filter(|(field, _)| is_operator(*field));
+    operators.map(|(field, value)| (*field, value))
 }
 
 /// The text of a value that can stand for a person.

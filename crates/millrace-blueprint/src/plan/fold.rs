@@ -8,14 +8,29 @@ use crate::Setting;
 use crate::syntax::SETTING_PREFIX;
 use crate::syntax::ast::{Condition, Expression};
 
-/// The settings of a plan.
-pub(crate) type Values<'a> = [(&'a Setting, Value)];
+/// What is chosen for a plan.
+#[derive(Debug, Default)]
+pub(crate) struct Values<'a> {
+    pub(crate) settings: Vec<(&'a Setting, Value)>,
+}
+
+impl Values<'_> {
+    /// A setting and its value.
+    pub(crate) fn find(&self, name: &str) -> Option<(&Setting, &Value)> {
+        let found = self.settings.iter().find(|(setting, _)| setting.name == name);
+        found.map(|(setting, value)| (*setting, value))
+    }
+
+    /// The value of a setting.
+    pub(crate) fn setting(&self, name: &str) -> Option<&Value> {
+        self.find(name).map(|(_, value)| value)
+    }
+}
 
 /// The expression that a setting stands for; other expressions as they are.
 pub(crate) fn settled<'a>(expression: &'a Expression, values: &Values<'_>) -> Folded<'a> {
     let Expression::Setting(name) = expression else { return Folded::Same(expression) };
-    let value = values.iter().find(|(setting, _)| setting.name == *name).map(|(_, value)| value);
-    Folded::New(match value {
+    Folded::New(match values.setting(name) {
         Some(Value::String(text)) => Expression::Text(text.clone()),
         Some(Value::Bool(on)) => Expression::Bool(*on),
         Some(Value::Number(number)) => Expression::Number(number.to_string()),
@@ -26,8 +41,7 @@ pub(crate) fn settled<'a>(expression: &'a Expression, values: &Values<'_>) -> Fo
 /// The name of a member: as written, or the text of the setting that it names.
 pub(crate) fn member_name<'a>(key: &'a str, values: &'a Values<'_>) -> Cow<'a, str> {
     let Some(name) = key.strip_prefix(SETTING_PREFIX) else { return Cow::Borrowed(key) };
-    let value = values.iter().find(|(setting, _)| setting.name == name).map(|(_, value)| value);
-    Cow::Borrowed(value.and_then(Value::as_str).unwrap_or_default())
+    Cow::Borrowed(values.setting(name).and_then(Value::as_str).unwrap_or_default())
 }
 
 /// An expression, borrowed or new.

@@ -2,13 +2,16 @@
 //!
 //! What a blueprint says over a list (`for_each`, `pick(x, settings.LIST)`, `"a" in settings.LIST`)
 //! is said once for each of its texts, as if its author had known them. So neither plan nor run
-//! knows of lists, and an empty one costs nothing.
+//! knows of lists, and an empty one costs nothing. The action `join` becomes what the identity mode
+//! makes of it.
 
-use super::fold::Values;
+use serde_json::Value;
+
+use super::fold::{Folded, Values, settled};
 use crate::settings::{SettingKind, list_texts};
 use crate::syntax::SETTING_PREFIX;
 use crate::syntax::ast::{
-    Action, Checked, Condition, Entry, EntryKind, Expression, Outcome, Part, Step,
+    Action, Checked, Condition, Entry, EntryKind, Expression, Field, Outcome, Part, Step, Verb,
 };
 use crate::syntax::functions::Function;
 
@@ -40,7 +43,7 @@ impl Writer<'_> {
         {
             return Some(vec![text.to_owned()]);
         }
-        let found = self.values.iter().find(|(setting, _)| setting.name == name);
+        let found = self.values.find(name);
         let (_, value) = found.filter(|(setting, _)| setting.kind == SettingKind::List)?;
         Some(list_texts(value))
     }
@@ -49,10 +52,7 @@ impl Writer<'_> {
     fn text(&self, name: &str) -> Option<String> {
         match self.one {
             Some((each, text)) if each == name => Some(text.to_owned()),
-            _ => {
-                let found = self.values.iter().find(|(setting, _)| setting.name == name);
-                found.and_then(|(_, value)| value.as_str()).map(str::to_owned)
-            }
+            _ => self.values.setting(name).and_then(Value::as_str).map(str::to_owned),
         }
     }
 
@@ -60,29 +60,55 @@ impl Writer<'_> {
     /// them for the next.
     fn actions(&self, run: &[Action]) -> Vec<Action> {
         let Some(name) = run.first().and_then(|action| action.for_each.as_ref()) else {
-            return run.iter().map(|action| self.one_action(action)).collect();
+            return run.iter().filter_map(|action| self.one_action(action)).collect();
         };
         let texts = self.list(name).unwrap_or_default();
         let one = |text| Writer { values: self.values, one: Some((name, text)) };
         texts
             .iter()
-            .flat_map(|text| run.iter().map(|action| one(text).one_action(action)))
+            .flat_map(|text| run.iter().filter_map(|action| one(text).one_action(action)))
             .collect()
     }
 
-    fn one_action(&self, action: &Action) -> Action {
-        Action {
+    /// An action; none when it is a join and the identity mode has nothing to join by.
+    fn one_action(&self, action: &Action) -> Option<Action> {
+        let mut written = Action {
             verb: action.verb,
             place: action.place,
             when: self.condition(&action.when),
             for_each: None,
             written: action.written.clone(),
+            each: action.each.as_ref().map(|list| self.expression(list)),
             fields: action
                 .fields
                 .iter()
                 .map(|(field, value)| (*field, self.expression(value)))
                 .collect(),
+        };
+        if action.verb != Verb::Join {
+            return Some(written);
         }
+        let mode = action.field(Field::Identity).map(|value| settled(value, self.values));
+        match mode.as_ref().map(Folded::get) {
+            Some(Expression::Text(mode)) if mode == "simplified" => written.verb = Verb::Link,
+            Some(Expression::Text(mode)) if mode == "original" => {
+                written.verb = Verb::Identify;
+                for (field, _) in &mut written.fields {
+                    if *field == Field::DeviceId {
+                        *field = Field::AnonymousId;
+                    }
+                }
+            }
+            _ => return None,
+        }
+        let verb = written.verb;
+        let beside = |field| match field {
+            Field::Identity => false,
+            Field::Name => verb == Verb::Link,
+            _ => true,
+        };
+        written.fields.retain(|(field, _)| beside(*field));
+        Some(written)
     }
 
     fn expressions(&self, list: &[Expression]) -> Vec<Expression> {
@@ -140,6 +166,7 @@ impl Writer<'_> {
             | Expression::Text(_)
             | Expression::Number(_)
             | Expression::Bool(_)
+            | Expression::Place
             | Expression::Path(_)
             | Expression::Item(_) => expression.clone(),
         }

@@ -4,6 +4,7 @@
 //! slots of one trie, member names stand ready as JSON, and conditions on the type of an event
 //! have become bits.
 
+mod expressions;
 pub(crate) mod fold;
 pub(crate) mod keys;
 pub(crate) mod lists;
@@ -50,7 +51,7 @@ impl Plan {
         if !problems.is_empty() {
             return Err(problems);
         }
-        let values: Vec<(&Setting, Value)> = blueprint
+        let chosen: Vec<(&Setting, Value)> = blueprint
             .settings()
             .iter()
             .map(|setting| {
@@ -58,6 +59,7 @@ impl Plan {
                 (setting, value.clone())
             })
             .collect();
+        let values = fold::Values { settings: chosen };
         let written_out = lists::written_out(&blueprint.checked, &values);
         Ok(lower::lower(&written_out, &values))
     }

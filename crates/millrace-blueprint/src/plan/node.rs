@@ -7,7 +7,7 @@ use super::trie::Trie;
 use crate::adobe::compare::Operator;
 use crate::reserved::Home;
 use crate::syntax::ast::{Field, Kinds, Order, Place, TextTest, Verb, Written};
-use crate::syntax::functions::Function;
+use crate::syntax::functions::{Function, Wanted};
 
 /// A rule.
 #[derive(Debug)]
@@ -36,8 +36,22 @@ pub(crate) struct Action {
     pub(crate) place: Place,
     /// Where its fields stand, for `explain`.
     pub(crate) written: Box<[Written]>,
+    /// The list for each of whose items the action is done.
+    pub(crate) each: Option<Box<Items>>,
     pub(crate) test: Test,
+    /// The token of another project; nothing for the integration's own.
+    pub(crate) token: Node,
+    /// True when its rows share their requests with no others.
+    pub(crate) alone: bool,
     pub(crate) what: What,
+}
+
+/// The items of a list.
+#[derive(Debug)]
+pub(crate) struct Items {
+    pub(crate) list: Node,
+    /// What is read of each item.
+    pub(crate) trie: Trie,
 }
 
 /// What an action writes.
@@ -58,6 +72,12 @@ pub(crate) enum What {
         time: Node,
         ignore_time: Node,
         operators: Vec<(Field, Operand)>,
+    },
+    /// Deletes a profile.
+    Delete {
+        distinct_id: Node,
+        /// True when the id is meant as it is and not as an alias.
+        ignore_alias: bool,
     },
     Group {
         key: Node,
@@ -119,6 +139,10 @@ pub(crate) enum Node {
         parts: Box<[Part]>,
     },
     Call(Box<Call>),
+    /// A checked conversion.
+    Need(Box<Need>),
+    /// The place of the item of the innermost `each`.
+    Place,
     Object(Box<Object>),
     List(Box<[Node]>),
     Each(Box<Each>),
@@ -154,6 +178,14 @@ pub(crate) struct Call {
     pub(crate) words: Box<[String]>,
     /// True where null and what is empty are values.
     pub(crate) exact: bool,
+}
+
+/// A checked conversion: of what, to what, and how messages call it.
+#[derive(Debug)]
+pub(crate) struct Need {
+    pub(crate) wanted: Wanted,
+    pub(crate) of: Node,
+    pub(crate) path: Box<str>,
 }
 
 /// `each`/`as`, and `with`/`as`, whose list is the one item.

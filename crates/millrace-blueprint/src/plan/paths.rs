@@ -1,7 +1,7 @@
 //! Which paths a blueprint reads: what the tries are built from.
 
 use crate::plan::fold::{Values, constant};
-use crate::syntax::ast::{Checked, Condition, EntryKind, Expression, Outcome, Part, Step};
+use crate::syntax::ast::{Action, Checked, Condition, EntryKind, Expression, Outcome, Part, Step};
 use crate::syntax::functions::Function;
 
 /// The paths that expressions read: from the event's root, and from the item around them.
@@ -27,13 +27,27 @@ impl<'a> Paths<'a> {
                 if constant(&action.when, values) == Some(false) {
                     continue;
                 }
-                paths.condition(&action.when);
-                for (_, value) in &action.fields {
-                    paths.expression(value);
+                match &action.each {
+                    None => paths.action(action),
+                    Some(list) => {
+                        paths.expression(list);
+                        let mut inner = Paths::default();
+                        inner.action(action);
+                        paths.event.append(&mut inner.event);
+                        paths.sent.append(&mut inner.sent);
+                    }
                 }
             }
         }
         paths
+    }
+
+    /// The paths of an action's condition and fields.
+    pub(crate) fn action(&mut self, action: &'a Action) {
+        self.condition(&action.when);
+        for (_, value) in &action.fields {
+            self.expression(value);
+        }
     }
 
     pub(crate) fn expression(&mut self, expression: &'a Expression) {
@@ -43,6 +57,7 @@ impl<'a> Paths<'a> {
             | Expression::Number(_)
             | Expression::Bool(_)
             | Expression::Null
+            | Expression::Place
             | Expression::Setting(_) => {}
             Expression::Exact(inner) => self.expression(inner),
             Expression::Path(steps) => self.event.push(steps),

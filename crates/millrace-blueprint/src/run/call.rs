@@ -7,7 +7,7 @@ use super::Run;
 use super::object::{Layout, Members};
 use super::value::Value;
 use crate::json::{careful, number, text};
-use crate::plan::node::{Call, Filter, Object};
+use crate::plan::node::{Call, Filter, Node, Object};
 use crate::syntax::functions::Function;
 
 /// Mixpanel's rule, as far as it is known: times below are seconds, others milliseconds
@@ -82,8 +82,18 @@ impl<'a> Run<'a> {
             Function::Rename => self.renamed(value, call, level),
             Function::Fill => self
                 .change_text(value, |text| text.split_whitespace().collect::<Vec<_>>().join(" ")),
-            // Written out before a plan is made.
-            Function::At => Value::Nothing,
+            Function::Plus => self.reckon(value, &call.second, |a, b| a + b),
+            Function::Minus => self.reckon(value, &call.second, |a, b| a - b),
+            Function::Negate => self.negative(value),
+            // Written out before a plan is made; the conversions are nodes of their own.
+            Function::At
+            | Function::NeedText
+            | Function::NeedNumber
+            | Function::NeedInteger
+            | Function::NeedSwitch
+            | Function::NeedTime
+            | Function::NeedObject
+            | Function::NeedList => Value::Nothing,
             Function::Replace => self.replace(value, &call.words),
             Function::Flatten => self.flatten(value, &call.words, call.exact),
             Function::Json => self.encoded(value),
@@ -92,7 +102,7 @@ impl<'a> Run<'a> {
         }
     }
 
-    fn number_of(&mut self, value: Value) -> Value {
+    pub(super) fn number_of(&mut self, value: Value) -> Value {
         if careful::is_number(self.json(value)) {
             return value;
         }
@@ -107,7 +117,7 @@ impl<'a> Run<'a> {
         }
     }
 
-    fn text_of(&mut self, value: Value) -> Value {
+    pub(super) fn text_of(&mut self, value: Value) -> Value {
         if self.json(value).first() == Some(&b'"') {
             return value;
         }
@@ -120,7 +130,11 @@ impl<'a> Run<'a> {
     }
 
     /// A time from a number (seconds or milliseconds) or from ISO 8601 text.
-    fn time_of(&mut self, value: Value, write: impl Fn(UnixMillis, &mut Vec<u8>)) -> Value {
+    pub(super) fn time_of(
+        &mut self,
+        value: Value,
+        write: impl Fn(UnixMillis, &mut Vec<u8>),
+    ) -> Value {
         let at = match self.float(value) {
             Some(number) => {
                 let millis = if number.abs() < FIRST_MILLIS { number * 1000.0 } else { number };
@@ -139,6 +153,41 @@ impl<'a> Run<'a> {
             }),
             None => Value::Nothing,
         }
+    }
+
+    /// What two numbers come to; numeric text counts as a number.
+    fn reckon(&mut self, first: Value, second: &'a Node, how: fn(f64, f64) -> f64) -> Value {
+        let second = self.value(second, 1);
+        let (Some(first), Some(second)) = (numeric(self.json(first)), numeric(self.json(second)))
+        else {
+            return Value::Nothing;
+        };
+        let result = how(first, second);
+        if !result.is_finite() {
+            return Value::Nothing;
+        }
+        self.make(|_, out| {
+            number::write(result, out);
+            true
+        })
+    }
+
+    /// A number with the other sign, digit by digit as it was sent.
+    fn negative(&mut self, value: Value) -> Value {
+        let number = self.number_of(value);
+        if number.is_nothing() || self.float(number) == Some(0.0) {
+            return number;
+        }
+        self.make(|run, out| {
+            match run.json(number) {
+                [b'-', digits @ ..] => out.extend_from_slice(digits),
+                digits => {
+                    out.push(b'-');
+                    out.extend_from_slice(digits);
+                }
+            }
+            true
+        })
     }
 
     fn change_text(&mut self, value: Value, change: impl Fn(&str) -> String) -> Value {

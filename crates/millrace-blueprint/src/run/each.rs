@@ -1,16 +1,33 @@
-//! Shapes over items: `each`/`as` over the items of a list, `with`/`as` over one value.
+//! Shapes and actions over items: `each` over the items of a list, `with`/`as` over one value.
 //!
 //! An item lies in the event's bytes, or in the arena when the list was made. The arena only
 //! grows while a shape is written, so places in it stay what they are.
 
 use millrace_model::code::Code;
+use millrace_model::row::Rows;
 
 use super::scan::{self, Slot};
 use super::value::Value;
-use super::{ARENA_LIMIT, Frame, Run};
+use super::{ARENA_LIMIT, Frame, Run, Stop};
 use crate::json::cursor::Cursor;
-use crate::plan::node::Each;
+use crate::plan::node::{Action, Each, Items};
 use crate::plan::trie::Trie;
+
+/// For how many items an action may be done: far more than an order has lines.
+const ITEM_LIMIT: u32 = 1000;
+
+/// A walk over the items of a list.
+struct Walk {
+    /// Where the next item begins.
+    at: usize,
+    more: bool,
+    /// True for an object that stands for a list of one.
+    single: bool,
+    /// True when the list lies in the arena.
+    made: bool,
+    /// How many items there were so far.
+    count: u32,
+}
 
 impl<'a> Run<'a> {
     /// The slot of the innermost item.
@@ -34,21 +51,11 @@ impl<'a> Run<'a> {
         level: u8,
         out: &mut Vec<u8>,
     ) -> bool {
-        let Some((start, made)) = self.lies_at(list) else { return false };
-        let mut cursor = Cursor { bytes: self.source(made), at: start };
-        let single = cursor.peek() == Some(b'{');
-        let mut more = match cursor.peek() {
-            Some(b'[') => cursor.open(b']'),
-            Some(b'{') => true,
-            _ => return false,
-        };
-        let mut at = cursor.at;
-        let outer = self.enter(made);
+        let Some(mut items) = self.items_of(list) else { return false };
+        let outer = self.enter(items.made);
         let mut count = 0;
         out.push(b'[');
-        while more {
-            let Some(end) = self.scan_item(&each.trie, at) else { break };
-            at = end;
+        while self.next_item(&mut items, &each.trie) {
             let value = self.value(&each.shape, level.saturating_add(1));
             if each.exact {
                 self.item_or_null(value, count, level, out);
@@ -60,12 +67,66 @@ impl<'a> Run<'a> {
                 self.overflow.set(Some(Code::RowTooLarge));
                 break;
             }
-            let mut cursor = Cursor { bytes: self.source(made), at };
-            more = !single && cursor.more(b']').unwrap_or(false);
-            at = cursor.at;
         }
         self.exit(outer);
         self.finish_list(count, level, out)
+    }
+
+    /// Does an action for each item of its list.
+    pub(super) fn action_each(
+        &mut self,
+        action: &'a Action,
+        each: &'a Items,
+        out: &mut Rows,
+    ) -> Result<(), Stop> {
+        let list = self.value(&each.list, 1);
+        let Some(mut items) = self.items_of(list) else { return Ok(()) };
+        let outer = self.enter(items.made);
+        // What is made for an item is in its rows when the next one comes.
+        let made = self.scratch.arena.len();
+        let mut done = Ok(());
+        while done.is_ok() && self.next_item(&mut items, &each.trie) {
+            done = if items.count > ITEM_LIMIT {
+                let message = format!("the list of `each` has more than {ITEM_LIMIT} items");
+                Err(Stop::new(Code::TooManyItems, message))
+            } else {
+                self.one_action(action, out)
+            };
+            if done.is_ok() && out.bytes.len() > ARENA_LIMIT {
+                let message = "the rows of the event are larger than one event may make them";
+                done = Err(Stop::new(Code::TooManyItems, message));
+            }
+            self.scratch.arena.truncate(made);
+        }
+        self.exit(outer);
+        done
+    }
+
+    /// The items of a list, or an object alone; none for other values.
+    fn items_of(&mut self, list: Value) -> Option<Walk> {
+        let (start, made) = self.lies_at(list)?;
+        let mut cursor = Cursor { bytes: self.source(made), at: start };
+        let single = cursor.peek() == Some(b'{');
+        let more = match cursor.peek() {
+            Some(b'[') => cursor.open(b']'),
+            Some(b'{') => true,
+            _ => return None,
+        };
+        Some(Walk { at: cursor.at, more, single, made, count: 0 })
+    }
+
+    /// Fills the slots of the next item; false at the end.
+    fn next_item(&mut self, items: &mut Walk, trie: &Trie) -> bool {
+        if !items.more {
+            return false;
+        }
+        let Some(end) = self.scan_item(trie, items.at) else { return false };
+        let mut cursor = Cursor { bytes: self.source(items.made), at: end };
+        items.more = !items.single && cursor.more(b']').unwrap_or(false);
+        items.at = cursor.at;
+        self.frame.place = items.count;
+        items.count = items.count.saturating_add(1);
+        true
     }
 
     /// The value of a shape over one value.
@@ -116,7 +177,8 @@ impl<'a> Run<'a> {
     }
 
     fn enter(&mut self, made: bool) -> Frame {
-        let inner = Frame { start: self.scratch.items.len(), made };
+        let place = self.frame.place;
+        let inner = Frame { start: self.scratch.items.len(), made, place };
         std::mem::replace(&mut self.frame, inner)
     }
 
@@ -127,7 +189,7 @@ impl<'a> Run<'a> {
 
     /// Fills the slots of the item at `at`; tells where it ends.
     fn scan_item(&mut self, trie: &Trie, at: usize) -> Option<usize> {
-        let Frame { start, made } = self.frame;
+        let Frame { start, made, .. } = self.frame;
         let scratch = &mut *self.scratch;
         scratch.items.truncate(start);
         scratch.items.resize(start + trie.slots, Slot::default());

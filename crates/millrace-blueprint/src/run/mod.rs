@@ -10,7 +10,9 @@ mod checks;
 mod each;
 mod explain;
 mod names;
+mod need;
 mod object;
+mod profiles;
 mod reshape;
 mod rows;
 mod scan;
@@ -24,7 +26,7 @@ use millrace_model::code::Code;
 use millrace_model::disposition::FilterReason;
 use millrace_model::event::{EventKind, Facts};
 use millrace_model::id::InsertId;
-use millrace_model::row::{LaneKey, Lanes, Mapped, Rows};
+use millrace_model::row::{LaneKey, Lanes, Mapped, ProjectKey, Rows};
 use millrace_model::time::UnixMillis;
 
 use crate::Plan;
@@ -137,6 +139,11 @@ impl Mapper {
     }
 }
 
+/// The lane of an id. One that names a device is the same person as that anonymous id.
+fn person_lane(id: &str) -> LaneKey {
+    LaneKey::person(id.strip_prefix("$device:").unwrap_or(id))
+}
+
 /// The event as a whole cannot be sent.
 #[derive(Debug)]
 struct Stop {
@@ -161,6 +168,8 @@ struct Frame {
     start: usize,
     /// True when the item lies in the arena, false when it lies in the event's bytes.
     made: bool,
+    /// The place of the item in its list.
+    place: u32,
 }
 
 /// One run of a plan over an event.
@@ -179,6 +188,11 @@ struct Run<'a> {
     overflow: Cell<Option<Code>>,
     /// What was changed or noticed.
     corrected: Corrected,
+    /// The first value that was not of the kind that the blueprint needs.
+    refused: Option<Stop>,
+    /// The project of the action's rows, and whether they share their requests with no others.
+    project: Option<ProjectKey>,
+    alone: bool,
     lanes: Lanes,
     /// The insert id of the event's first row, once one is needed.
     insert_id: Option<InsertId>,
@@ -215,6 +229,9 @@ impl<'a> Run<'a> {
             free: false,
             overflow: Cell::new(None),
             corrected: Corrected::default(),
+            refused: None,
+            project: None,
+            alone: false,
             lanes: Lanes::default(),
             insert_id: None,
             event_rows: 0,
@@ -223,15 +240,15 @@ impl<'a> Run<'a> {
         Ok(run)
     }
 
-    /// The lanes of the user, anonymous and previous id, as far as they are usable. A previous id
-    /// that names a device is the same person as that anonymous id.
+    /// The lanes of the user, anonymous and previous id, as far as they are usable.
     fn person_lanes(&self) -> Lanes {
         let mut lanes = Lanes::default();
         for slot in self.plan.ids {
             let value = self.slot(slot);
             let mut spare = String::new();
-            let Some(text) = self.identifier_text(value, &mut spare) else { continue };
-            lanes.add(LaneKey::person(text.strip_prefix("$device:").unwrap_or(text)));
+            if let Some(text) = self.identifier_text(value, &mut spare) {
+                lanes.add(person_lane(text));
+            }
         }
         lanes
     }
@@ -243,6 +260,9 @@ impl<'a> Run<'a> {
             let matched = rule.kinds.has(self.event.kind) && self.holds(&rule.test);
             if let Some(trace) = &mut self.scratch.trace {
                 trace.rule(rule, matched);
+            }
+            if let Some(stop) = self.refused.take() {
+                return stop.into_mapped();
             }
             if !matched {
                 continue;
@@ -258,9 +278,7 @@ impl<'a> Run<'a> {
                 }
                 Outcome::Send(actions) => {
                     for action in actions {
-                        if self.holds(&action.test)
-                            && let Err(stop) = self.action(action, out)
-                        {
+                        if let Err(stop) = self.action(action, out) {
                             return stop.into_mapped();
                         }
                     }

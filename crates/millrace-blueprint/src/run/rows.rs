@@ -4,23 +4,21 @@
 use millrace_model::code::Code;
 use millrace_model::correction::Correction;
 use millrace_model::id::InsertId;
-use millrace_model::row::{Endpoint, LaneKey, Lanes, Row, RowRole, Rows};
+use millrace_model::row::{Endpoint, Lanes, ProjectKey, Row, RowRole, Rows};
 use millrace_model::time::UnixMillis;
 
-use super::object::{GATHER_LIMIT, Layout, Members};
+use super::object::{Layout, Members};
+use super::profiles::Beside;
 use super::value::Value;
-use super::{FIRST_TIME, Run, Stop, not_ahead};
+use super::{FIRST_TIME, Run, Stop, not_ahead, person_lane};
 use crate::json::cursor::MEMBER_LIMIT;
 use crate::json::sizes::TEXT_LIMIT;
 use crate::json::text;
-use crate::plan::node::{Action, Event, Node, Operand, What};
+use crate::plan::node::{Action, Event, Node, What};
 use crate::syntax::ast::{BlankNames, Field, IdleRows, Nobody, TimeBefore, Verb};
 
 /// The most that Mixpanel takes for one row, in bytes (reference/mixpanel-api.md 2.3).
 const ROW_LIMIT: usize = 1_000_000;
-
-/// How many groups Mixpanel takes from one event (reference/mixpanel-api.md 3.2).
-const GROUP_LIMIT: usize = 300;
 
 /// Names that are no events to Mixpanel: it joins identities by them, or refuses the whole request
 /// (reference/mixpanel-api.md 2.3). The actions `identify`, `alias` and `merge` write them; a name
@@ -28,26 +26,38 @@ const GROUP_LIMIT: usize = 300;
 const IDENTITY_VERBS: [&str; 3] = ["$identify", "$create_alias", "$merge"];
 
 /// A row that is being written.
-struct Draft {
-    endpoint: Endpoint,
-    role: RowRole,
-    repeatable: bool,
-    lanes: Lanes,
-    insert_id: Option<InsertId>,
-    start: usize,
-}
-
-/// What stands in a profile update beside its operator.
-#[derive(Clone, Copy)]
-struct Beside<'a> {
-    ip: &'a Node,
-    time: &'a Node,
-    ignore_time: &'a Node,
+pub(super) struct Draft {
+    pub(super) endpoint: Endpoint,
+    pub(super) role: RowRole,
+    pub(super) repeatable: bool,
+    pub(super) lanes: Lanes,
+    pub(super) insert_id: Option<InsertId>,
+    pub(super) start: usize,
 }
 
 impl<'a> Run<'a> {
-    /// Writes the rows of an action.
+    /// Writes the rows of an action, for each item of its list if it has one.
     pub(super) fn action(&mut self, action: &'a Action, out: &mut Rows) -> Result<(), Stop> {
+        match &action.each {
+            Some(each) => self.action_each(action, each, out),
+            None => self.one_action(action, out),
+        }
+    }
+
+    /// Writes the rows of an action if its condition holds.
+    pub(super) fn one_action(&mut self, action: &'a Action, out: &mut Rows) -> Result<(), Stop> {
+        let done = if self.holds(&action.test) { self.write(action, out) } else { Ok(()) };
+        // A value of the wrong kind counts as nothing, so that it may be missed where it stood:
+        // that it was refused says more.
+        match self.refused.take() {
+            Some(stop) => Err(stop),
+            None => done.and_then(|()| self.within_bounds()),
+        }
+    }
+
+    fn write(&mut self, action: &'a Action, out: &mut Rows) -> Result<(), Stop> {
+        self.project = self.project_of(&action.token);
+        self.alone = action.alone;
         if let Some(trace) = &mut self.scratch.trace {
             trace.action(action);
         }
@@ -63,6 +73,9 @@ impl<'a> Run<'a> {
                 }
                 Ok(())
             }
+            What::Delete { distinct_id, ignore_alias } => {
+                self.delete_row(distinct_id, *ignore_alias, out)
+            }
             What::Group { key, id, operators } => {
                 for id in self.group_ids(id)? {
                     for (field, operand) in operators {
@@ -74,8 +87,35 @@ impl<'a> Run<'a> {
         }
     }
 
+    /// The project of a token; none for the integration's own, which needs no token. What is no
+    /// text stands for no project, and must not pass for the integration's own.
+    fn project_of(&mut self, token: &'a Node) -> Option<ProjectKey> {
+        let value = self.value(token, 1);
+        if self.is_blank(value) {
+            return None;
+        }
+        let mut spare = String::new();
+        let token = match self.text(value, &mut spare) {
+            Some(token) => token,
+            None => std::str::from_utf8(self.json(value)).unwrap_or_default(),
+        };
+        Some(ProjectKey::of(token))
+    }
+
+    /// The lanes of the event, then those of the row's own ids.
+    pub(super) fn lanes_with(&self, ids: &[Value]) -> Lanes {
+        let mut lanes = self.lanes;
+        for id in ids {
+            let mut spare = String::new();
+            if let Some(text) = self.identifier_text(*id, &mut spare) {
+                lanes.add(person_lane(text));
+            }
+        }
+        lanes
+    }
+
     /// The id that a node gives; nothing when it is not usable.
-    fn id(&mut self, node: &'a Node) -> Value {
+    pub(super) fn id(&mut self, node: &'a Node) -> Value {
         let value = self.value(node, 1);
         let mut spare = String::new();
         if self.identifier_text(value, &mut spare).is_some() {
@@ -109,7 +149,7 @@ impl<'a> Run<'a> {
     }
 
     /// Why there is no distinct id: the event is nobody's, or its ids cannot stand for anybody.
-    fn no_distinct_id(&self) -> Stop {
+    pub(super) fn no_distinct_id(&self) -> Stop {
         let [user, anonymous, _] = self.plan.ids.map(|slot| self.slot(slot));
         if [user, anonymous].iter().all(|id| matches!(self.json(*id), b"" | b"null" | b"\"\"")) {
             let message = "the event has neither a userId nor an anonymousId";
@@ -120,7 +160,7 @@ impl<'a> Run<'a> {
     }
 
     /// Writes an id, which Mixpanel takes as a text only.
-    fn write_id(&self, key: &[u8], id: Value, out: &mut Vec<u8>) {
+    pub(super) fn write_id(&self, key: &[u8], id: Value, out: &mut Vec<u8>) {
         out.extend_from_slice(key);
         out.push(b'"');
         self.put_text(id, out);
@@ -237,7 +277,7 @@ impl<'a> Run<'a> {
             endpoint: Endpoint::Import,
             role: RowRole::Plain,
             repeatable: true,
-            lanes: self.lanes,
+            lanes: self.lanes_with(&[distinct_id, user_id, device_id]),
             insert_id: Some(insert_id),
             start,
         };
@@ -247,7 +287,7 @@ impl<'a> Run<'a> {
     /// The address that Mixpanel looks up, where one is known. Without one it would take that of
     /// the sender, which is ours; every request says `ip=0` so that it does not
     /// (reference/mixpanel-api.md 5.3).
-    fn write_ip(&self, key: &[u8], ip: Value, out: &mut Vec<u8>) {
+    pub(super) fn write_ip(&self, key: &[u8], ip: Value, out: &mut Vec<u8>) {
         let mut spare = String::new();
         if let Some(ip) = self.address(ip, &mut spare) {
             write_text(key, ip, out);
@@ -255,7 +295,7 @@ impl<'a> Run<'a> {
     }
 
     /// The text of an address; none for what is blank or no text.
-    fn address<'s>(&'s self, ip: Value, spare: &'s mut String) -> Option<&'s str> {
+    pub(super) fn address<'s>(&'s self, ip: Value, spare: &'s mut String) -> Option<&'s str> {
         self.text(ip, spare).filter(|ip| !ip.trim().is_empty())
     }
 
@@ -279,14 +319,10 @@ impl<'a> Run<'a> {
         let second = self.id(second);
         self.note_field(second_at.0, second_at.1, true);
         let (mut spare, mut other) = (String::new(), String::new());
-        let mut lanes = self.lanes;
+        let lanes = self.lanes_with(&[first, second]);
         let idle = self.plan.checks.idle_rows == IdleRows::Send;
         match (self.identifier_text(first, &mut spare), self.identifier_text(second, &mut other)) {
-            (Some(first), Some(second)) if named && (first != second || idle) => {
-                for id in [first, second] {
-                    lanes.add(LaneKey::person(id.strip_prefix("$device:").unwrap_or(id)));
-                }
-            }
+            (Some(first), Some(second)) if named && (first != second || idle) => {}
             _ => return Ok(()),
         }
         if verb != Verb::Link {
@@ -303,7 +339,7 @@ impl<'a> Run<'a> {
             Verb::Identify => [b"\"$identified_id\":", b",\"$anon_id\":"],
             Verb::Alias => [b"\"distinct_id\":", b",\"alias\":"],
             Verb::Merge => [b"\"$distinct_ids\":[", b","],
-            Verb::Event | Verb::Link | Verb::Profile | Verb::Group => {
+            Verb::Event | Verb::Link | Verb::Profile | Verb::Group | Verb::Join | Verb::Delete => {
                 let time = self.checked_time(self.time)?;
                 let id = self.base_id().beside(verb.as_str());
                 insert_id = Some(id);
@@ -335,182 +371,16 @@ impl<'a> Run<'a> {
         self.finish(&draft, out)
     }
 
-    fn profile_row(
-        &mut self,
-        distinct_id: &'a Node,
-        beside: Beside<'a>,
-        field: Field,
-        operand: &'a Operand,
-        out: &mut Rows,
-    ) -> Result<(), Stop> {
-        let start = out.bytes.len();
-        self.note_row();
-        let distinct_id = self.id(distinct_id);
-        self.corrected.name(b"$distinct_id");
-        self.note_field(&["$distinct_id"], Field::DistinctId, true);
-        let ip = self.value(beside.ip, 1);
-        if self.noting {
-            let known = self.address(ip, &mut String::new()).is_some();
-            self.note_field(&["$ip"], Field::Ip, known);
-        }
-        let time = self.value(beside.time, 1);
-        if self.noting {
-            let timed = self.float(time).is_some_and(|millis| millis.abs() < 9e15);
-            self.note_field(&["$time"], Field::Time, timed);
-        }
-        let ignore_time = self.value(beside.ignore_time, 1);
-        if self.noting {
-            let ignored = self.json(ignore_time) == b"true";
-            self.note_field(&["$ignore_time"], Field::IgnoreTime, ignored);
-        }
-        self.write_id(b"{\"$distinct_id\":", distinct_id, &mut out.bytes);
-        self.write_ip(b",\"$ip\":", ip, &mut out.bytes);
-        if let Some(millis) = self.float(time).filter(|millis| millis.abs() < 9e15) {
-            out.bytes.extend_from_slice(b",\"$time\":");
-            out.bytes.extend_from_slice(itoa::Buffer::new().format(millis as i64).as_bytes());
-        }
-        if self.json(ignore_time) == b"true" {
-            out.bytes.extend_from_slice(b",\"$ignore_time\":true");
-        }
-        if !self.operator(field, operand, &mut out.bytes)? {
-            out.bytes.truncate(start);
-            return Ok(());
-        }
-        if distinct_id.is_nothing() {
-            return Err(self.no_distinct_id());
-        }
-        let draft = Draft {
-            endpoint: Endpoint::Engage,
-            role: RowRole::Plain,
-            repeatable: !matches!(field, Field::Add | Field::Append),
-            lanes: self.lanes,
-            insert_id: None,
-            start,
-        };
-        self.finish(&draft, out)
-    }
-
-    /// The ids of a group action: a list gives one group for each of its values.
-    fn group_ids(&mut self, id: &'a Node) -> Result<Vec<Value>, Stop> {
-        let id = self.value(id, 1);
-        self.note_group_id();
-        if self.json(id).first() != Some(&b'[') {
-            return Ok(vec![id]);
-        }
-        let mut items: Vec<Vec<u8>> = Vec::new();
-        self.items(id, &mut |item, _| {
-            items.push(item.to_vec());
-            items.len() <= GROUP_LIMIT
-        });
-        if items.len() > GROUP_LIMIT {
-            let message = format!("the event names more than {GROUP_LIMIT} groups");
-            return Err(Stop::new(Code::TooManyProperties, message));
-        }
-        let made = items
-            .into_iter()
-            .map(|item| {
-                self.make(|_, out| {
-                    crate::json::careful::copy(&item, 1, out);
-                    true
-                })
-            })
-            .collect();
-        Ok(made)
-    }
-
-    fn group_row(
-        &mut self,
-        key: &'a Node,
-        id: Value,
-        field: Field,
-        operand: &'a Operand,
-        out: &mut Rows,
-    ) -> Result<(), Stop> {
-        self.note_row();
-        let key = self.id(key);
-        self.corrected.name(b"$group_key");
-        self.note_field(&["$group_key"], Field::GroupKey, true);
-        self.note_group_id_field();
-        let mut lanes = Lanes::default();
-        let (mut spare, mut other) = (String::new(), String::new());
-        match (self.identifier_text(key, &mut spare), self.identifier_text(id, &mut other)) {
-            (Some(key), Some(id)) => lanes.add(LaneKey::group(key, id)),
-            (Some(_), None) => {
-                self.left_out(id);
-                self.corrected.name(b"$group_id");
-                return Ok(());
-            }
-            (None, _) => return Ok(()),
-        }
-        let start = out.bytes.len();
-        self.write_id(b"{\"$group_key\":", key, &mut out.bytes);
-        self.write_id(b",\"$group_id\":", id, &mut out.bytes);
-        if !self.operator(field, operand, &mut out.bytes)? {
-            out.bytes.truncate(start);
-            return Ok(());
-        }
-        let draft = Draft {
-            endpoint: Endpoint::Groups,
-            role: RowRole::Plain,
-            repeatable: true,
-            lanes,
-            insert_id: None,
-            start,
-        };
-        self.finish(&draft, out)
-    }
-
     /// Stops the event when a bound was met while its values were made.
-    fn within_bounds(&self) -> Result<(), Stop> {
+    pub(super) fn within_bounds(&self) -> Result<(), Stop> {
         match self.overflow.get() {
             None => Ok(()),
             Some(code) => Err(Stop::new(code, "the event maps to more than a row can hold")),
         }
     }
 
-    /// Writes the operator of a profile update; false when it would change nothing.
-    fn operator(
-        &mut self,
-        field: Field,
-        operand: &'a Operand,
-        out: &mut Vec<u8>,
-    ) -> Result<bool, Stop> {
-        out.extend_from_slice(b",\"$");
-        out.extend_from_slice(field.as_str().as_bytes());
-        out.extend_from_slice(b"\":");
-        match operand {
-            Operand::Object(object) => {
-                let members = match field {
-                    Field::Add => Members::Numbers,
-                    Field::Union => Members::Lists,
-                    Field::Append => Members::Values,
-                    _ => Members::Any,
-                };
-                let base = self.gather(object, 1);
-                out.push(b'{');
-                let layout = Layout { members, level: 1, first: true };
-                let count = self.write_members(object, base, layout, out);
-                out.extend_from_slice(b"}}");
-                self.note_members(&[operator_name(field)]);
-                self.within_bounds()?;
-                if count > GATHER_LIMIT {
-                    let message = format!("the profile update has {count} properties");
-                    return Err(Stop::new(Code::TooManyProperties, message));
-                }
-                Ok(count > 0 || self.plan.checks.idle_rows == IdleRows::Send)
-            }
-            Operand::Value(node) => {
-                let value = self.value(node, 1);
-                self.note_field(&[operator_name(field)], field, true);
-                self.copy(value, 1, out);
-                out.push(b'}');
-                Ok(!value.is_nothing())
-            }
-        }
-    }
-
     /// Adds the row that was written.
-    fn finish(&mut self, draft: &Draft, out: &mut Rows) -> Result<(), Stop> {
+    pub(super) fn finish(&mut self, draft: &Draft, out: &mut Rows) -> Result<(), Stop> {
         let body = draft.start..out.bytes.len();
         if body.len() > ROW_LIMIT {
             let message = format!("the mapped row has {} bytes", body.len());
@@ -522,8 +392,8 @@ impl<'a> Run<'a> {
             repeatable: draft.repeatable,
             lanes: draft.lanes,
             insert_id: draft.insert_id,
-            project: None,
-            alone: false,
+            project: self.project,
+            alone: self.alone,
             body,
         };
         if self.noting {
@@ -534,8 +404,11 @@ impl<'a> Run<'a> {
     }
 }
 
+/// Where an id stands in a row, and the field that gives it.
+type IdField = (&'static [&'static str], Field);
+
 /// The fields of a join's two ids, and where they stand in the row.
-fn join_fields(verb: Verb) -> ((&'static [&'static str], Field), (&'static [&'static str], Field)) {
+fn join_fields(verb: Verb) -> (IdField, IdField) {
     match verb {
         Verb::Identify => (
             (&["properties", "$identified_id"], Field::UserId),
@@ -549,25 +422,10 @@ fn join_fields(verb: Verb) -> ((&'static [&'static str], Field), (&'static [&'st
             (&["properties", "$distinct_ids", "0"], Field::Ids),
             (&["properties", "$distinct_ids", "1"], Field::Ids),
         ),
-        Verb::Event | Verb::Link | Verb::Profile | Verb::Group => (
+        Verb::Event | Verb::Link | Verb::Profile | Verb::Group | Verb::Join | Verb::Delete => (
             (&["properties", "$user_id"], Field::UserId),
             (&["properties", "$device_id"], Field::DeviceId),
         ),
-    }
-}
-
-/// The operator of a profile update in a row.
-fn operator_name(field: Field) -> &'static str {
-    match field {
-        Field::Set => "$set",
-        Field::SetOnce => "$set_once",
-        Field::Add => "$add",
-        Field::Append => "$append",
-        Field::Union => "$union",
-        Field::Remove => "$remove",
-        Field::Unset => "$unset",
-        Field::Delete => "$delete",
-        _ => "",
     }
 }
 

@@ -206,6 +206,14 @@ impl<'a> Run<'a> {
                 self.make(|run, out| run.template(*strict, parts, out))
             }
             Node::Call(call) => self.call(call, level),
+            Node::Need(need) => self.need(need, level),
+            Node::Place => {
+                let place = self.frame.place;
+                self.make(|_, out| {
+                    out.extend_from_slice(itoa::Buffer::new().format(place).as_bytes());
+                    true
+                })
+            }
             Node::Object(object) => self.make(|run, out| run.nested_object(object, level, out)),
             Node::List(list) => self.make(|run, out| {
                 let mut count = 0;

@@ -45,7 +45,8 @@ impl Mapping {
             }
             let (shared, mut size) = (HashMap::new(), 0);
             let (problems, size) = (&mut problems, &mut size);
-            let mut reader = Reader { problems, settings: &[], shared: &shared, items: 0, size };
+            let mut reader =
+                Reader { problems, settings: &[], shared: &shared, items: 0, lists: 0, size };
             read(&root, &mut reader)
         });
         match expression {

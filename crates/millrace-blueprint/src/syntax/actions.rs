@@ -3,8 +3,9 @@
 use millrace_model::code::Code;
 
 use super::ast::{Action, Condition, Entry, EntryKind, Expression, Field, Verb, Written};
-use super::tree::{Node, NodeValue};
-use super::values::Reader;
+use super::tree::{Key, Node, NodeValue};
+use super::values::{Reader, visit};
+use crate::settings::SettingKind;
 
 /// The fields of an action: those that it needs, then those that it may have.
 const fn fields(verb: Verb) -> (&'static [Field], &'static [Field]) {
@@ -40,6 +41,8 @@ const fn fields(verb: Verb) -> (&'static [Field], &'static [Field]) {
                 Field::Delete,
             ],
         ),
+        Verb::Join => (&[Field::Identity, Field::UserId, Field::DeviceId], &[Field::Name]),
+        Verb::Delete => (&[Field::DistinctId], &[Field::IgnoreAlias]),
         Verb::Group => (
             &[Field::GroupKey, Field::GroupId],
             &[Field::Set, Field::SetOnce, Field::Union, Field::Remove, Field::Unset, Field::Delete],
@@ -71,9 +74,22 @@ pub(crate) const fn is_operator(field: Field) -> bool {
         | Field::IgnoreTime
         | Field::Properties
         | Field::GroupKey
-        | Field::GroupId => false,
+        | Field::GroupId
+        | Field::Identity
+        | Field::IgnoreAlias
+        | Field::Token
+        | Field::Alone => false,
     }
 }
+
+/// The fields that every action may have.
+const EVERYWHERE: [Field; 2] = [Field::Token, Field::Alone];
+
+/// The keys of every action that are no fields.
+const KEYS: [&str; 3] = ["when", "for_each", "each"];
+
+/// The identity modes of a project (reference/mixpanel-api.md 4).
+const MODES: [&str; 3] = ["simplified", "original", "legacy"];
 
 /// Names that the engine writes itself: no member of `properties` may take their place
 /// (reference/mixpanel-api.md 2.1).
@@ -119,39 +135,25 @@ pub(crate) fn read(node: &Node, reader: &mut Reader<'_>) -> Option<Action> {
         reader.problems.add(body.place, Code::BadValue, message, None);
         return None;
     };
-    let (required, optional) = fields(verb);
+    let (required, _) = fields(verb);
     let mut action = Action {
         verb,
         place: key.place,
         when: Condition::Always,
         for_each: None,
+        each: None,
         fields: Vec::new(),
         written: Vec::new(),
     };
-    for (name, value) in members {
-        if name.text == "for_each" {
-            action.for_each = reader.list_setting(value);
-            continue;
-        }
-        if name.text == "when" {
-            action.when = reader.condition(value);
-            continue;
-        }
-        let known = Field::parse(&name.text)
-            .filter(|field| required.contains(field) || optional.contains(field));
-        match known {
-            Some(field) => {
-                action.fields.push((field, self::field(field, value, reader)));
-                let source = value.source();
-                action.written.push(Written { field, place: name.place, source });
-            }
-            None => {
-                let mut words: Vec<&str> =
-                    required.iter().chain(optional).map(|field| field.as_str()).collect();
-                words.extend(["when", "for_each"]);
-                let what = format!("the field of `{}`", verb.as_str());
-                reader.problems.unknown(name.place, Code::UnknownField, &what, &name.text, &words);
-            }
+    let member =
+        |name: &str| members.iter().find(|(key, _)| key.text == name).map(|(_, node)| node);
+    action.for_each = member("for_each").and_then(|node| reader.list_setting(node));
+    match member("each") {
+        None => action_fields(members, &mut action, reader),
+        Some(list) => {
+            action.each = Some(reader.list(list));
+            reader.of_item(|reader| action_fields(members, &mut action, reader));
+            one_id_for_all(&action, reader);
         }
     }
     for field in required {
@@ -169,8 +171,102 @@ pub(crate) fn read(node: &Node, reader: &mut Reader<'_>) -> Option<Action> {
     Some(action)
 }
 
+/// Reads the condition and the fields of an action.
+fn action_fields(members: &[(Key, Node)], action: &mut Action, reader: &mut Reader<'_>) {
+    let verb = action.verb;
+    let (required, optional) = fields(verb);
+    let all = || required.iter().chain(optional).chain(&EVERYWHERE).copied();
+    for (name, value) in members {
+        if name.text == "when" {
+            action.when = reader.condition(value);
+            continue;
+        }
+        if KEYS.contains(&name.text.as_str()) {
+            continue;
+        }
+        match Field::parse(&name.text).filter(|field| all().any(|known| known == *field)) {
+            Some(field) => {
+                action.fields.push((field, self::field(field, value, reader)));
+                let source = value.source();
+                action.written.push(Written { field, place: name.place, source });
+            }
+            None => {
+                let mut words: Vec<&str> = all().map(Field::as_str).collect();
+                words.extend(KEYS);
+                let what = format!("the field of `{}`", verb.as_str());
+                reader.problems.unknown(name.place, Code::UnknownField, &what, &name.text, &words);
+            }
+        }
+    }
+}
+
+/// An insert id that does not change from item to item would make one event of all.
+fn one_id_for_all(action: &Action, reader: &mut Reader<'_>) {
+    let Some(id) = action.field(Field::InsertId) else { return };
+    let mut changes = *id == Expression::Nothing;
+    visit(id, &mut |part| {
+        changes |= matches!(
+            part,
+            Expression::Item(_)
+                | Expression::Place
+                | Expression::Choice { .. }
+                | Expression::Exact(_)
+        )
+    });
+    if !changes {
+        let message =
+            "this insert id is the same for every item, so that one event is left of them";
+        let hint = "leave it out, or write place() into it".to_owned();
+        reader.problems.add(action.place, Code::BadValue, message, Some(hint));
+    }
+}
+
+/// True or false, or a switch among the settings: what is the same for every event.
+fn switch(field: Field, node: &Node, reader: &mut Reader<'_>) -> Expression {
+    let value = reader.value(node);
+    let fits = match &value {
+        Expression::Bool(_) => true,
+        Expression::Setting(name) => {
+            reader.kind_of(name).is_none_or(|kind| *kind == SettingKind::Switch)
+        }
+        _ => false,
+    };
+    if !fits {
+        let message =
+            format!("`{}` takes true, false or a setting that is a switch", field.as_str());
+        reader.problems.add(node.place, Code::BadValue, message, None);
+    }
+    value
+}
+
+/// An identity mode, or a choice of them among the settings.
+fn mode(node: &Node, reader: &mut Reader<'_>) -> Expression {
+    let value = reader.value(node);
+    let known = |text: &String| MODES.contains(&text.as_str());
+    let fits = match &value {
+        Expression::Text(text) => known(text),
+        Expression::Setting(name) => match reader.kind_of(name) {
+            Some(SettingKind::Choice(of)) => of.iter().all(known),
+            found => found.is_none(),
+        },
+        _ => false,
+    };
+    if !fits {
+        let message = "`identity` takes the identity mode of the project";
+        let hint =
+            format!("write one of {}, or a setting that is a choice of them", MODES.join(", "));
+        reader.problems.add(node.place, Code::BadValue, message, Some(hint));
+    }
+    value
+}
+
 /// Reads the value of a field and checks its form.
 fn field(field: Field, node: &Node, reader: &mut Reader<'_>) -> Expression {
+    match field {
+        Field::Alone | Field::IgnoreAlias => return switch(field, node, reader),
+        Field::Identity => return mode(node, reader),
+        _ => {}
+    }
     let object = match field {
         Field::Properties
         | Field::Set
@@ -193,7 +289,11 @@ fn field(field: Field, node: &Node, reader: &mut Reader<'_>) -> Expression {
         | Field::GroupKey
         | Field::GroupId
         | Field::Unset
-        | Field::Delete => false,
+        | Field::Delete
+        | Field::Identity
+        | Field::IgnoreAlias
+        | Field::Token
+        | Field::Alone => false,
     };
     let list = matches!(field, Field::Ids | Field::Unset);
     let fits = match &node.value {

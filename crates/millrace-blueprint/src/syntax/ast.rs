@@ -169,6 +169,8 @@ pub(crate) struct Action {
     pub(crate) when: Condition,
     /// The list setting for each of whose texts the action is there once.
     pub(crate) for_each: Option<String>,
+    /// The list of the event for each of whose items the action is there once.
+    pub(crate) each: Option<Expression>,
     pub(crate) fields: Vec<(Field, Expression)>,
     /// Where the fields stand and how they are written, for `explain`.
     pub(crate) written: Vec<Written>,
@@ -199,6 +201,8 @@ words! {
         Merge = "merge",
         Profile = "profile",
         Group = "group",
+        Join = "join",
+        Delete = "delete",
     }
 }
 
@@ -227,6 +231,10 @@ words! {
         Remove = "remove",
         Unset = "unset",
         Delete = "delete",
+        Identity = "identity",
+        IgnoreAlias = "ignore_alias",
+        Token = "token",
+        Alone = "alone",
     }
 }
 
@@ -255,6 +263,8 @@ pub(crate) enum Expression {
     Item(Vec<Step>),
     /// `settings.name`.
     Setting(String),
+    /// `place()`: the place of the item of the innermost `each`, from 0.
+    Place,
     /// `left ?? right`; with `blank`, `left ?| right`.
     First {
         left: Box<Expression>,

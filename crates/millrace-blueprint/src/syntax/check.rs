@@ -84,6 +84,7 @@ fn top(root: &Node, problems: &mut Problems) -> Option<Checked> {
                     settings: &settings,
                     shared: &shared,
                     items: 0,
+                    lists: 0,
                     size: &mut size,
                 };
                 rules.extend(rule(item, &mut reader));
@@ -110,7 +111,7 @@ fn shared_blocks(
     for (key, node) in map(node, "`shared`", problems).unwrap_or_default() {
         let Some(members) = map(node, "a shared block", problems) else { continue };
         let before = *size;
-        let mut reader = Reader { problems, settings, shared, items: 0, size };
+        let mut reader = Reader { problems, settings, shared, items: 0, lists: 0, size };
         let entries = reader.entries(members);
         shared.insert(key.text.clone(), Block { entries, size: size.saturating_sub(before) });
     }

@@ -262,8 +262,15 @@ impl Parser {
     }
 
     fn call(&mut self, at: u32, name: &str) -> Result<Expression, Mistake> {
+        if name == PLACE {
+            self.expect("(")?;
+            return match self.expect(")") {
+                Ok(()) => Ok(Expression::Place),
+                Err(mistake) => Err(mistake.hint("it is written place()")),
+            };
+        }
         let Some(function) = Function::parse(name) else {
-            let known = Function::WORDS.iter().copied();
+            let known = Function::WORDS.iter().copied().chain([PLACE]);
             let hint = match millrace_model::diagnostic::nearest(name, known) {
                 Some(near) => format!("did you mean `{near}`?"),
                 None => format!("known are {}", Function::WORDS.join(", ")),
@@ -278,6 +285,10 @@ impl Parser {
         let usage = |mistake: Mistake| mistake.hint(format!("it is written {}", function.usage()));
         while self.eat(",") {
             let at = self.at();
+            if function.rest() == Rest::Value && arguments.len() == 1 {
+                arguments.push(self.expression()?);
+                continue;
+            }
             match (function.rest(), self.take()) {
                 (Rest::Names | Rest::MaybeName | Rest::Pairs, What::Name { word, steps })
                     if steps.is_empty() =>
@@ -326,7 +337,7 @@ impl Parser {
         let right = match function.rest() {
             Rest::None => true,
             Rest::MaybeName => words.len() <= 1,
-            Rest::Text => arguments.len() == 2,
+            Rest::Text | Rest::Value => arguments.len() == 2,
             Rest::Names => !words.is_empty(),
             Rest::Pairs => !words.is_empty() && words.len().is_multiple_of(2),
             Rest::Setting => {
@@ -345,6 +356,9 @@ impl Parser {
         Ok(Expression::Call { function, arguments, words })
     }
 }
+
+/// The one function without arguments.
+const PLACE: &str = "place";
 
 /// How a message about an unknown function begins: it decides the code of the diagnostic.
 pub(crate) const UNKNOWN_FUNCTION: &str = "the function";

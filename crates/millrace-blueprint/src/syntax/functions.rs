@@ -38,6 +38,56 @@ words! {
         Json = "json",
         FromJson = "from_json",
         WithoutNulls = "without_nulls",
+        Plus = "plus",
+        Minus = "minus",
+        Negate = "negate",
+        NeedText = "need_text",
+        NeedNumber = "need_number",
+        NeedInteger = "need_integer",
+        NeedSwitch = "need_switch",
+        NeedTime = "need_time",
+        NeedObject = "need_object",
+        NeedList = "need_list",
+    }
+}
+
+/// What a checked conversion wants.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Wanted {
+    Text,
+    Number,
+    Integer,
+    Switch,
+    Time,
+    Object,
+    List,
+}
+
+impl Wanted {
+    /// The name of the function that wants it.
+    pub(crate) const fn function(self) -> &'static str {
+        match self {
+            Wanted::Text => "need_text",
+            Wanted::Number => "need_number",
+            Wanted::Integer => "need_integer",
+            Wanted::Switch => "need_switch",
+            Wanted::Time => "need_time",
+            Wanted::Object => "need_object",
+            Wanted::List => "need_list",
+        }
+    }
+
+    /// What it is, for messages.
+    pub(crate) const fn describe(self) -> &'static str {
+        match self {
+            Wanted::Text => "a text",
+            Wanted::Number => "a number",
+            Wanted::Integer => "a whole number",
+            Wanted::Switch => "true or false",
+            Wanted::Time => "a time",
+            Wanted::Object => "an object",
+            Wanted::List => "a list",
+        }
     }
 }
 
@@ -50,6 +100,8 @@ pub(crate) enum Rest {
     MaybeName,
     /// One text.
     Text,
+    /// One value.
+    Value,
     /// One member name or more; a list setting stands for its texts.
     Names,
     /// Member names in pairs.
@@ -95,7 +147,16 @@ impl Function {
             | Function::Json
             | Function::FromJson
             | Function::WithoutNulls
+            | Function::Negate
+            | Function::NeedText
+            | Function::NeedNumber
+            | Function::NeedInteger
+            | Function::NeedSwitch
+            | Function::NeedTime
+            | Function::NeedObject
+            | Function::NeedList
             | Function::Count => Rest::None,
+            Function::Plus | Function::Minus => Rest::Value,
             Function::Replace => Rest::Texts(2, &[FIRST, IGNORE_CASE]),
             Function::Flatten => Rest::Texts(1, &[KEEP_LISTS]),
             Function::Sum => Rest::MaybeName,
@@ -142,6 +203,30 @@ impl Function {
             Function::Json => "json(value)",
             Function::FromJson => "from_json(text)",
             Function::WithoutNulls => "without_nulls(value)",
+            Function::Plus => "plus(number, number)",
+            Function::Minus => "minus(number, number)",
+            Function::Negate => "negate(number)",
+            Function::NeedText => "need_text(value)",
+            Function::NeedNumber => "need_number(value)",
+            Function::NeedInteger => "need_integer(value)",
+            Function::NeedSwitch => "need_switch(value)",
+            Function::NeedTime => "need_time(value)",
+            Function::NeedObject => "need_object(value)",
+            Function::NeedList => "need_list(value)",
+        }
+    }
+
+    /// What a checked conversion wants; none for other functions.
+    pub(crate) const fn wanted(self) -> Option<Wanted> {
+        match self {
+            Function::NeedText => Some(Wanted::Text),
+            Function::NeedNumber => Some(Wanted::Number),
+            Function::NeedInteger => Some(Wanted::Integer),
+            Function::NeedSwitch => Some(Wanted::Switch),
+            Function::NeedTime => Some(Wanted::Time),
+            Function::NeedObject => Some(Wanted::Object),
+            Function::NeedList => Some(Wanted::List),
+            _ => None,
         }
     }
 }

@@ -14,6 +14,7 @@ mod lexer;
 mod matching;
 pub(crate) mod parts;
 mod problems;
+mod show;
 #[cfg(test)]
 mod tests;
 pub(crate) mod tree;

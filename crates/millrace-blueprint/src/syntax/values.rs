@@ -29,8 +29,10 @@ pub(crate) struct Reader<'a> {
     pub(crate) settings: &'a [Setting],
     /// The blocks of `shared`, by name.
     pub(crate) shared: &'a HashMap<String, Block>,
-    /// How many `each` are around the value.
+    /// How many `each` and `with` are around the value.
     pub(crate) items: u32,
+    /// How many of them go over a list, so that there is a place in it.
+    pub(crate) lists: u32,
     /// How many values the blueprint has so far, copies of shared blocks included.
     pub(crate) size: &'a mut usize,
 }
@@ -115,6 +117,23 @@ impl Reader<'_> {
     }
 
     fn each(&mut self, list: &Node, shape: &Node) -> Expression {
+        let list = self.list(list);
+        let shape = self.of_item(|inner| inner.value(shape));
+        Expression::Each { list: Box::new(list), shape: Box::new(shape) }
+    }
+
+    /// Reads what stands inside of an `each`.
+    pub(crate) fn of_item<T>(&mut self, read: impl FnOnce(&mut Self) -> T) -> T {
+        self.items += 1;
+        self.lists += 1;
+        let done = read(self);
+        self.items -= 1;
+        self.lists -= 1;
+        done
+    }
+
+    /// Reads the list that an `each` goes over.
+    pub(crate) fn list(&mut self, list: &Node) -> Expression {
         let place = list.place;
         let list = self.value(list);
         if !is_paths(&list) {
@@ -134,10 +153,7 @@ impl Reader<'_> {
                 Some("write a path that starts with a dot".to_owned()),
             );
         }
-        self.items += 1;
-        let shape = self.value(shape);
-        self.items -= 1;
-        Expression::Each { list: Box::new(list), shape: Box::new(shape) }
+        list
     }
 
     /// The entries of an object, in the order of the text.
@@ -209,6 +225,7 @@ impl Reader<'_> {
             | Expression::Number(_)
             | Expression::Bool(_)
             | Expression::Null
+            | Expression::Place
             | Expression::Template { .. }
             | Expression::List(_)
             | Expression::Each { .. } => false,
@@ -249,6 +266,11 @@ impl Reader<'_> {
         };
         self.setting_of(node.place, name, &SettingKind::List);
         Some(name.to_owned())
+    }
+
+    /// The kind of a setting; none for a setting that is not there.
+    pub(crate) fn kind_of(&self, name: &str) -> Option<&SettingKind> {
+        self.settings.iter().find(|setting| setting.name == name).map(|setting| &setting.kind)
     }
 
     /// Checks that a setting is there and of a kind. Where one text is wanted, a list will do: its
@@ -351,6 +373,10 @@ impl Reader<'_> {
                     "a path that starts with a dot stands for an item, and there is no `each` here",
                     Some("write $. for a path from the event's root".to_owned()),
                 );
+            }
+            Expression::Place if self.lists == 0 => {
+                let message = "`place()` is the place of an item, and there is no `each` here";
+                self.problems.add(place, Code::BadExpression, message, None);
             }
             Expression::Path(steps) if matches!(steps.first(), Some(Step::Index(_))) => {
                 let message = "an event is an object, not a list";

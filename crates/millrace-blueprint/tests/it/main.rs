@@ -7,6 +7,7 @@
     reason = "a test fails by panicking; this file is nothing but tests"
 )]
 
+mod actions;
 mod corrections;
 mod default_blueprint;
 mod explain;
