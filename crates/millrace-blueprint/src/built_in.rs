@@ -15,7 +15,7 @@ const ALL: &[BuiltIn] = &[
     BuiltIn { name: "default", variants: &[], text: include_str!("../blueprints/default.yaml") },
     BuiltIn {
         name: "rudderstack",
-        variants: &[],
+        variants: &["rudderstack-classic"],
         text: include_str!("../blueprints/rudderstack.yaml"),
     },
 ];

@@ -8,9 +8,6 @@
 mod deviations;
 mod report;
 mod rudderstack;
-mod rudderstack_deletion;
-mod rudderstack_delivery;
-mod rudderstack_repeat;
 mod segment_agents;
 mod segment_fql;
 mod segment_mapping;

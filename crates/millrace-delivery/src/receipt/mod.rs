@@ -206,14 +206,15 @@ fn unclear(status: u16) -> Receipt {
 }
 
 /// The forms of success: `status` 1 or `"OK"`, else `code` 200, and no `error` text. None when the
-/// answer speaks of none of the three.
+/// answer speaks of none of the three. Only 0 is documented as a failure, so that any number above
+/// it is a success, too.
 fn says_success(answer: &Value) -> Option<bool> {
     if answer.get("error").is_some_and(|error| !error.is_null()) {
         return Some(false);
     }
     match (answer.get("status"), answer.get("code")) {
         (Some(Value::String(status)), _) => Some(status.eq_ignore_ascii_case("ok")),
-        (Some(status), _) => Some(status.as_u64() == Some(1)),
+        (Some(status), _) => Some(status.as_u64().is_some_and(|status| status > 0)),
         (None, Some(code)) => Some(code.as_u64() == Some(200)),
         (None, None) => None,
     }

@@ -5,6 +5,8 @@
 //! halved gets the same answer for each half, down to single rows; probes, which the peer has not,
 //! are answered as Mixpanel answers good credentials. Each row is tried once. Verdicts are compared
 //! by what follows from them (done, given up, tried again); the words of a peer's errors are its own.
+//! Where the peer aborts because the credentials, the project or the address are wrong (401, 403,
+//! 404), we pause: nothing more is sent there either, but no event is lost. The pause stands for it.
 
 use std::time::Duration;
 
@@ -18,15 +20,17 @@ use millrace_model::row::{Endpoint, Lanes, Mapped, Row, RowRole, Rows};
 use millrace_model::secret::Secret;
 use serde_json::Value;
 
-use super::text_of;
+use super::super::text_of;
 
 /// What follows for a row.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Verdict {
     Done,
     GivenUp,
-    /// Sent again later; for a pause, once the settings are right.
+    /// Sent again later.
     Again,
+    /// Nothing more is sent until the settings are right.
+    Paused,
 }
 
 impl Verdict {
@@ -39,13 +43,17 @@ impl Verdict {
         }
     }
 
+    /// Whether ours follows from the same answer as the peer's.
+    fn stands_for(self, theirs: Verdict) -> bool {
+        self == theirs || (self == Verdict::Paused && theirs == Verdict::GivenUp)
+    }
+
     /// What our fate comes to. Each row is tried once, so one that would be tried again is dead.
     fn of_fate(fate: &Fate) -> Verdict {
         match fate {
             Fate::Delivered => Verdict::Done,
-            Fate::Ended { state: Disposition::Dead, .. } | Fate::Paused { .. } | Fate::Open => {
-                Verdict::Again
-            }
+            Fate::Ended { state: Disposition::Dead, .. } | Fate::Open => Verdict::Again,
+            Fate::Paused { .. } => Verdict::Paused,
             Fate::Ended { .. } => Verdict::GivenUp,
         }
     }
@@ -65,7 +73,7 @@ pub(super) fn run(case: &Value) -> anyhow::Result<Option<String>> {
     for (job, ours) in jobs.iter().zip(ours) {
         let status = job.get("status").and_then(Value::as_u64).context("status")?;
         let theirs = Verdict::of_status(status);
-        if theirs != ours {
+        if !ours.stands_for(theirs) {
             let words = text_of(job, "error");
             let job = job.get("job_id").cloned().unwrap_or_default();
             return Ok(Some(format!("job {job} is {ours:?}, not {theirs:?} ({words})")));

@@ -14,8 +14,9 @@ use millrace_model::secret::Secret;
 use millrace_model::time::UnixMillis;
 use serde_json::{Value, json};
 
-use super::rudderstack::options;
-use super::{rudderstack_repeat, text_of};
+use super::super::text_of;
+use super::mapping::options;
+use super::repeat;
 
 /// Runs one case; what differs, or nothing.
 pub(super) fn run(case: &Value) -> anyhow::Result<Option<String>> {
@@ -26,7 +27,7 @@ pub(super) fn run(case: &Value) -> anyhow::Result<Option<String>> {
     let theirs = expected.get("requests").and_then(Value::as_array).context("requests")?;
     let users = users(input.get("users").context("users")?)?;
 
-    let options = match options(config) {
+    let options = match options(config, false) {
         Ok(options) => options,
         Err(refusal) => return Ok(refused(wanted, theirs, &refusal.to_string())),
     };
@@ -65,7 +66,7 @@ fn refused(wanted: u64, theirs: &[Value], words: &str) -> Option<String> {
 fn users(users: &Value) -> anyhow::Result<Vec<String>> {
     let users = match users {
         Value::Array(users) => users.clone(),
-        repeated => rudderstack_repeat::copies(repeated.get("repeat").context("repeat")?, "user")?,
+        repeated => repeat::copies(repeated.get("repeat").context("repeat")?, "user")?,
     };
     Ok(users.iter().map(|user| text_of(user, "userId")).collect())
 }
