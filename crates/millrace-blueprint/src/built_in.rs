@@ -18,6 +18,11 @@ const ALL: &[BuiltIn] = &[
         variants: &["rudderstack-classic"],
         text: include_str!("../blueprints/rudderstack.yaml"),
     },
+    BuiltIn {
+        name: "datafly",
+        variants: &["datafly-retail", "datafly-classic"],
+        text: include_str!("../blueprints/datafly.yaml"),
+    },
 ];
 
 /// The names of blueprints and variants.

@@ -44,6 +44,9 @@ pub(crate) struct Block {
     pub(crate) size: usize,
 }
 
+/// How many keys a value map may have.
+const VALUE_MAP_LIMIT: usize = 100;
+
 /// How many values a blueprint may have. Shared blocks that use shared blocks would otherwise
 /// make a small text as large as they like; slots and names are numbered in 16 bits.
 const SIZE_LIMIT: usize = 50_000;
@@ -77,6 +80,12 @@ impl Reader<'_> {
     fn map(&mut self, node: &Node, members: &[(Key, Node)]) -> Expression {
         if segment::is_directive(members) {
             return segment::read(node, self);
+        }
+        if let [(first, value), (second, to)] = members
+            && first.text == "map"
+            && second.text == "to"
+        {
+            return self.value_map(value, to);
         }
         let form = members.iter().any(|(key, _)| FORM_KEYS.contains(&key.text.as_str()));
         if !form {
@@ -114,6 +123,47 @@ impl Reader<'_> {
                 Expression::Nothing
             }
         }
+    }
+
+    /// `{map, to}`: what stands beside the text of a value, or beside `"*"`; read as choices.
+    fn value_map(&mut self, value: &Node, to: &Node) -> Expression {
+        let place = value.place;
+        let value = self.value(value);
+        let NodeValue::Map(members) = &to.value else {
+            let message = format!("`to` is a map, not {}", to.describe());
+            self.problems.add(to.place, Code::BadValue, message, None);
+            return Expression::Nothing;
+        };
+        // Choices stand in each other, and what runs them may recurse.
+        if members.len() > VALUE_MAP_LIMIT {
+            let message = format!("a value map has at most {VALUE_MAP_LIMIT} keys");
+            self.problems.add(to.place, Code::BadValue, message, None);
+            return Expression::Nothing;
+        }
+        let mut otherwise = Expression::Nothing;
+        let (any, keys): (Vec<_>, Vec<_>) = members.iter().partition(|(key, _)| key.text == "*");
+        for (_, node) in any {
+            otherwise = Expression::Choice {
+                when: Box::new(Condition::Exists(value.clone())),
+                then: Box::new(self.value(node)),
+                otherwise: Box::new(Expression::Nothing),
+            };
+        }
+        for (key, node) in keys.into_iter().rev() {
+            let then = self.value(node);
+            if !self.grow(place, 2) {
+                return Expression::Nothing;
+            }
+            let text = Expression::Call {
+                function: Function::Text,
+                arguments: vec![value.clone()],
+                words: Vec::new(),
+            };
+            let when = Condition::Equal(text, Expression::Text(key.text.clone()));
+            let (when, then) = (Box::new(when), Box::new(then));
+            otherwise = Expression::Choice { when, then, otherwise: Box::new(otherwise) };
+        }
+        otherwise
     }
 
     fn each(&mut self, list: &Node, shape: &Node) -> Expression {

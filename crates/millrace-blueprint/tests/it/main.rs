@@ -9,6 +9,7 @@
 
 mod actions;
 mod corrections;
+mod datafly_blueprint;
 mod default_blueprint;
 mod explain;
 mod guide;
@@ -93,5 +94,17 @@ fn bench_lines() -> Option<String> {
             None
         }
         Err(error) => panic!("{}: {error}", path.display()),
+/// The seeds' mapping tables as data; none, with a note, when the folder is missing here.
+fn mapping_tables() -> Option<Value> {
+    let folder = std::env::var("MILLRACE_SHARED")
+        .unwrap_or_else(|_| concat!(env!("CARGO_MANIFEST_DIR"), "/../../../shared").to_owned());
+    let path = std::path::Path::new(&folder).join("reference/seed-mapping-tables.json");
+    match std::fs::read(&path) {
+        Ok(bytes) => Some(serde_json::from_slice(&bytes).expect("tables")),
+        Err(error) => {
+            let ci = std::env::var("CI").is_ok_and(|ci| ci == "true");
+            assert!(!ci, "{}: {error}", path.display());
+            None
+        }
     }
 }
