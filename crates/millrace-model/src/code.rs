@@ -129,6 +129,8 @@ codes! {
     UnclearAnswer = "MR3009";
     /// Mixpanel refused to delete users.
     DeletionRefused = "MR3010";
+    /// Mixpanel does not take the lookup table.
+    LookupTableRefused = "MR3011";
 
     /// The disk that holds the log is full.
     DiskFull = "MR4001";
@@ -173,6 +175,8 @@ codes! {
     UnknownField = "MR5106";
     /// The blueprint is not known.
     UnknownBlueprint = "MR5107";
+    /// The file cannot be a lookup table.
+    BadCatalogue = "MR5108";
 }
 
 impl fmt::Display for Code {

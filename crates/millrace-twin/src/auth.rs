@@ -78,6 +78,18 @@ impl Credentials {
         if project_id.is_some() { Err(Denied::SecretWithProject) } else { Ok(project) }
     }
 
+    /// The place of the project whose lookup tables are opened: by service account only.
+    pub(crate) fn opens_lookup_tables<'a>(
+        &self,
+        projects: impl Iterator<Item = &'a ProjectOptions> + Clone,
+        project_id: Option<&str>,
+    ) -> Result<u64, Denied> {
+        if self.password.is_empty() {
+            return Err(Denied::Invalid);
+        }
+        self.service_account(projects, project_id)
+    }
+
     fn service_account<'a>(
         &self,
         mut projects: impl Iterator<Item = &'a ProjectOptions> + Clone,

@@ -10,6 +10,7 @@
 //! | `twin`, `server` | the open twin; the twin on a port with threads of its own |
 //! | `router`, `intake` | paths; from a request to records, and the answer once they are durable |
 //! | `events_in`, `profiles_in`, `export`, `views` | the endpoints |
+//! | `lookup_tables` | product catalogues and the like: replacing them and keeping them as files |
 //! | `body`, `json`, `auth`, `reply` | body forms, borrowed JSON, credentials, answers |
 //! | `event`, `property`, `limits` | the validation table |
 //! | `record`, `journal`, `writer` | the byte form of what is stored, its order, the one thread that writes |
@@ -31,6 +32,7 @@ mod intake;
 mod journal;
 mod json;
 mod limits;
+mod lookup_tables;
 mod options;
 mod print;
 mod profile;

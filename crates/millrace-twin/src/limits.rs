@@ -38,6 +38,15 @@ pub(crate) const INSERT_ID_BYTES: usize = 36;
 /// Lines of one export.
 pub(crate) const EXPORT_LINES: u64 = 100_000;
 
+/// Bytes of a lookup table before compression (reference/mixpanel-api.md 3.3).
+pub(crate) const LOOKUP_TABLE_BYTES: usize = 100 * 1024 * 1024;
+
+/// Tables that may be sent in 24 hours. Whether the list counts, too, is not documented: here not.
+pub(crate) const LOOKUP_TABLE_CALLS: usize = 100;
+
+/// Rows that an answer to a lookup table names.
+pub(crate) const FAILED_RECORDS: usize = 10;
+
 /// What `/track` takes reaches back this far.
 pub(crate) const TRACK_AGE_MILLIS: i64 = 5 * 24 * 3_600_000;
 

@@ -8,13 +8,14 @@ use axum::extract::{Path, Request, State};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::Response;
-use axum::routing::{MethodRouter, any, get, post};
+use axum::routing::{MethodRouter, any, get, post, put};
 use serde_json::json;
 
 use crate::deletions;
 use crate::events_in;
 use crate::export::export;
 use crate::intake;
+use crate::lookup_tables;
 use crate::profiles_in;
 use crate::reply::{self, json_reply, respond};
 use crate::twin::Inner;
@@ -36,6 +37,8 @@ pub(crate) fn routes(inner: Arc<Inner>) -> Router {
         ("/api/2.0/export", get(export)),
         ("/api/app/data-deletions/v3.0", post(delete_users)),
         ("/api/app/data-deletions/v3.0/{task}", get(deletion_task)),
+        ("/lookup-tables", get(lookup_tables::list)),
+        ("/lookup-tables/{id}", put(lookup_tables::put)),
         ("/settings", any(empty)),
         ("/decide", any(empty)),
         ("/flags", any(flags)),
@@ -122,11 +125,11 @@ async fn cors(request: Request, next: Next) -> Response {
     if let Some(origin) = origin {
         let headers = response.headers_mut();
         headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, origin);
-        put(headers, header::ACCESS_CONTROL_ALLOW_CREDENTIALS, "true");
-        put(headers, header::VARY, "origin");
+        set(headers, header::ACCESS_CONTROL_ALLOW_CREDENTIALS, "true");
+        set(headers, header::VARY, "origin");
         if preflight {
-            put(headers, header::ACCESS_CONTROL_ALLOW_METHODS, "GET, POST, OPTIONS");
-            put(headers, header::ACCESS_CONTROL_MAX_AGE, "600");
+            set(headers, header::ACCESS_CONTROL_ALLOW_METHODS, "GET, POST, OPTIONS");
+            set(headers, header::ACCESS_CONTROL_MAX_AGE, "600");
             if let Some(wanted) = wanted {
                 headers.insert(header::ACCESS_CONTROL_ALLOW_HEADERS, wanted);
             }
@@ -135,6 +138,6 @@ async fn cors(request: Request, next: Next) -> Response {
     response
 }
 
-fn put(headers: &mut HeaderMap, name: HeaderName, value: &'static str) {
+fn set(headers: &mut HeaderMap, name: HeaderName, value: &'static str) {
     headers.insert(name, HeaderValue::from_static(value));
 }

@@ -11,6 +11,7 @@ use tokio::sync::Semaphore;
 
 use crate::error::TwinError;
 use crate::journal::{Memory, OnDisk};
+use crate::lookup_tables::LookupTables;
 use crate::options::{TwinOptions, ViewAccess};
 use crate::project::Projects;
 use crate::refusal::Notes;
@@ -34,6 +35,7 @@ pub struct Twin {
 pub(crate) struct Inner {
     pub(crate) projects: Projects,
     pub(crate) writer: Writer,
+    pub(crate) lookup_tables: LookupTables,
     pub(crate) notes: Notes,
     pub(crate) traffic: Traffic,
     pub(crate) clock: Arc<dyn Clock>,
@@ -62,9 +64,11 @@ impl Twin {
                 Writer::start(journal, projects.clone())?
             }
         };
+        let lookup_tables = LookupTables::open(options.data_dir.as_deref())?;
         let inner = Inner {
             projects,
             writer,
+            lookup_tables,
             notes: Notes::default(),
             traffic: Traffic::default(),
             clock,

@@ -17,6 +17,7 @@ use crate::body::Params;
 use crate::identity::Symbol;
 use crate::intake::peer;
 use crate::json;
+use crate::lookup_tables;
 use crate::print;
 use crate::project::{Data, Project};
 use crate::reply::{json_reply, respond};
@@ -39,6 +40,11 @@ pub(crate) fn routes(inner: Arc<Inner>) -> Router<Arc<Inner>> {
         .route("/twin/v1/projects/{id}/groups/{key}/{group}", get(group))
         .route("/twin/v1/projects/{id}/refusals", get(refusals))
         .route("/twin/v1/projects/{id}/requests", get(requests))
+        .route(
+            "/twin/v1/projects/{id}/lookup-tables",
+            get(lookup_tables::shown).post(lookup_tables::make),
+        )
+        .route("/twin/v1/projects/{id}/lookup-tables/{table}", get(lookup_tables::content))
         .layer(axum::middleware::from_fn_with_state(inner, guard))
 }
 

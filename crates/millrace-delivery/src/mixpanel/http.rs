@@ -93,7 +93,10 @@ impl HttpTransport {
             let pairs = parts.params.iter().map(|(name, value)| (*name, value));
             url.query_pairs_mut().extend_pairs(pairs);
         }
-        let mut request = self.client.post(url);
+        let method = reqwest::Method::from_bytes(parts.method.as_bytes()).map_err(|error| {
+            TransportError { kind: TransportErrorKind::Invalid, message: error.to_string() }
+        })?;
+        let mut request = self.client.request(method, url);
         for (name, value) in &parts.headers {
             request = request.header(*name, value.as_str());
         }

@@ -8,12 +8,14 @@
 //! | [`transport`] | the seam through which a request leaves, and what can go wrong on the way |
 //! | [`http`] | the transport of production |
 //! | [`deletion`] | deleting users, beside the flow of events |
+//! | [`lookup_table`] | product catalogues: files as lookup tables, and replacing one |
 //!
 //! What an answer means is read in [`crate::receipt`]; when to send what is decided in
 //! [`crate::scheduler`]. The source of the facts is `reference/mixpanel-api.md` 1, 2.3, 3.2 and 9.
 
 pub mod deletion;
 pub mod http;
+pub mod lookup_table;
 pub mod options;
 pub mod request;
 pub mod transport;

@@ -45,7 +45,7 @@ impl Encoding {
 /// The parts of a request. Its `Debug` shows neither credentials nor body.
 #[derive(Clone, PartialEq, Eq)]
 pub struct RequestParts {
-    /// Always `POST`.
+    /// `POST`, but for lookup tables.
     pub method: &'static str,
     /// The address without its query.
     pub url: String,

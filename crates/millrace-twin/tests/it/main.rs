@@ -15,6 +15,7 @@ mod crash;
 mod deletions;
 mod exports;
 mod identity;
+mod lookup_tables;
 mod persistence;
 mod profiles;
 mod recordings;
