@@ -94,6 +94,9 @@ fn bench_lines() -> Option<String> {
             None
         }
         Err(error) => panic!("{}: {error}", path.display()),
+    }
+}
+
 /// The seeds' mapping tables as data; none, with a note, when the folder is missing here.
 fn mapping_tables() -> Option<Value> {
     let folder = std::env::var("MILLRACE_SHARED")
