@@ -177,6 +177,8 @@ codes! {
     UnknownBlueprint = "MR5107";
     /// The file cannot be a lookup table.
     BadCatalogue = "MR5108";
+    /// The rules use something of Adobe's that cannot be taken over.
+    NotTakenOver = "MR5109";
 }
 
 impl fmt::Display for Code {

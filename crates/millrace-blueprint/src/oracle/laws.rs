@@ -207,7 +207,7 @@ fn rudderstack(place: usize) -> SettingValues {
 }
 
 /// What plan and oracle make of an event, in the oracle's form.
-fn both(
+pub(super) fn both(
     blueprint: &Blueprint,
     chosen: &SettingValues,
     mapper: &mut Mapper,
@@ -250,7 +250,7 @@ fn parsed(rows: &Rows) -> Vec<OracleRow> {
     rows.rows.iter().map(row).collect()
 }
 
-fn facts(id: &str) -> Facts {
+pub(super) fn facts(id: &str) -> Facts {
     Facts {
         message_id: id.to_owned(),
         time: UnixMillis(1_763_633_472_345),
@@ -302,7 +302,7 @@ fn key() -> impl Strategy<Value = &'static str> {
     ])
 }
 
-fn tree() -> impl Strategy<Value = String> {
+pub(super) fn tree() -> impl Strategy<Value = String> {
     scalar().prop_recursive(2, 12, 4, |inner| {
         prop_oneof![
             prop::collection::vec(inner.clone(), 0..4)

@@ -4,6 +4,7 @@
 //! plan makes of an event must be equal to what the oracle makes of it. It leaves out what has
 //! tests of its own: values of a shape that Mixpanel refuses, and the size limits of rows.
 
+mod adobe_laws;
 mod comparison;
 mod functions;
 mod laws;

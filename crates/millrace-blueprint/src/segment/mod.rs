@@ -23,6 +23,7 @@ use crate::syntax::values::Reader;
 use crate::syntax::{Problems, tree};
 
 pub(crate) use directive::{is_directive, read};
+pub(crate) use path::Path;
 
 /// A mapping, compiled.
 #[derive(Debug)]

@@ -4,7 +4,7 @@ use crate::syntax::ast::{Expression, Step};
 
 /// A path, before it is known from where it starts.
 #[derive(Debug, Default)]
-pub(super) struct Path {
+pub(crate) struct Path {
     steps: Vec<Segment>,
 }
 
@@ -23,7 +23,7 @@ const STEP_LIMIT: usize = 128;
 
 impl Path {
     /// Reads a path. One `$.` in front of it may be left out; without more it is the root.
-    pub(super) fn read(text: &str) -> Result<Path, String> {
+    pub(crate) fn read(text: &str) -> Result<Path, String> {
         let text = text.strip_prefix("$.").unwrap_or(text);
         let mut path = Path::default();
         let mut rest = text;
@@ -67,7 +67,7 @@ impl Path {
     }
 
     /// The value at the path, from the item or from the event.
-    pub(super) fn into_expression(self, item: bool) -> Expression {
+    pub(crate) fn into_expression(self, item: bool) -> Expression {
         let mut readings: Vec<Vec<Step>> = vec![Vec::new()];
         for segment in self.steps {
             let (first, second) = match segment {

@@ -356,7 +356,6 @@ pub(crate) enum Condition {
     /// A value alone: holds when it is `true`.
     True(Expression),
     /// A comparison with the coercions of Adobe's rules.
-    #[allow(dead_code, reason = "the loader that uses it comes next")]
     Compared {
         operator: Operator,
         left: Expression,

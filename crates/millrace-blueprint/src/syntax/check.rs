@@ -11,6 +11,7 @@ use super::problems::Problems;
 use super::tree::{self, Key, Node, NodeValue, Scalar};
 use super::values::{Block, Reader};
 use super::{actions, declared};
+use crate::adobe;
 use crate::settings::Setting;
 
 const TOP_KEYS: [&str; 10] = [
@@ -31,7 +32,13 @@ const SET_ASIDE_KEYS: [&str; 2] = ["code", "message"];
 /// Reads and checks a blueprint.
 pub(crate) fn read(file: &str, text: &str) -> Result<Checked, Vec<Diagnostic>> {
     let mut problems = Problems::new(file);
-    let checked = tree::read(text, &mut problems).and_then(|root| top(&root, &mut problems));
+    let checked = tree::read(text, &mut problems).and_then(|root| {
+        if adobe::is_rules(&root) {
+            adobe::read(&root, &mut problems)
+        } else {
+            top(&root, &mut problems)
+        }
+    });
     match checked {
         Some(checked) if problems.count() == 0 => Ok(checked),
         _ => Err(problems.into_list()),

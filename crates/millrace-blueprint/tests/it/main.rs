@@ -8,6 +8,7 @@
 )]
 
 mod actions;
+mod adobe_rules;
 mod corrections;
 mod datafly_blueprint;
 mod default_blueprint;
