@@ -90,7 +90,7 @@ impl<'a> Run<'a> {
         }
         self.make(|run, out| {
             out.push(b'[');
-            run.copy(value, level.saturating_add(1), out);
+            run.copy(run.deeper(value), level.saturating_add(1), out);
             out.push(b']');
             run.close(1, level, out)
         })

@@ -355,7 +355,7 @@ impl<'a> Run<'a> {
             let start = out.len();
             if members == Members::Lists && json.first() != Some(&b'[') {
                 out.push(b'[');
-                self.copy(pending.value, level.saturating_add(1), out);
+                self.copy(self.deeper(pending.value), level.saturating_add(1), out);
                 out.push(b']');
             } else {
                 self.copy(pending.value, level, out);

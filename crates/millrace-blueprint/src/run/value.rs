@@ -141,6 +141,16 @@ impl<'a> Run<'a> {
         }
     }
 
+    /// The same value for a place that lies deeper than the one for which it was made: a list is put
+    /// around it.
+    pub(super) fn deeper(&self, value: Value) -> Value {
+        let Value::Made { start, end } = value else { return value };
+        match Cursor::new(self.json(value)).skip(DEPTH_LIMIT) {
+            Ok(shape) => Value::Piece(Slot { start, end, shape, null: false }),
+            Err(_) => value,
+        }
+    }
+
     /// Copies a value to a place at this level (1: the value of a property).
     pub(crate) fn copy(&self, value: Value, level: u8, out: &mut Vec<u8>) {
         match value {

@@ -14,6 +14,8 @@ mod datafly_blueprint;
 mod default_blueprint;
 mod explain;
 mod guide;
+mod hostile;
+mod limits;
 mod odd_events;
 mod segment;
 
