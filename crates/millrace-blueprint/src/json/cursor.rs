@@ -126,6 +126,7 @@ impl<'a> Cursor<'a> {
                 .position(|b| *b == b'"' || *b == b'\\' || *b < 0x20)
                 .ok_or(Malformed)?;
             self.at += length;
+            super::effort::spend(length + 1);
             match self.peek() {
                 Some(b'"') => {
                     self.at += 1;
@@ -168,6 +169,7 @@ impl<'a> Cursor<'a> {
 
     /// Goes past any value. `left` is how many more containers may be opened.
     pub(crate) fn skip(&mut self, left: u32) -> Result<Shape, Malformed> {
+        super::effort::spend(1);
         match self.peek() {
             Some(b'"') => {
                 let start = self.at;
@@ -179,6 +181,7 @@ impl<'a> Cursor<'a> {
             Some(b'[') => self.container(left, b']'),
             Some(b'-' | b'0'..=b'9') => {
                 let end = number::end(self.bytes, self.at).ok_or(Malformed)?;
+                super::effort::spend(end - self.at);
                 let finite = number::is_finite(self.bytes.get(self.at..end).unwrap_or_default());
                 self.at = end;
                 Ok(Shape { odd: !finite, ..Shape::default() })

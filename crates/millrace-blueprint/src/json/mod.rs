@@ -3,6 +3,8 @@
 
 pub(crate) mod careful;
 pub(crate) mod cursor;
+pub(crate) mod effort;
+pub(crate) mod ends;
 pub(crate) mod name;
 pub(crate) mod number;
 pub(crate) mod sizes;

@@ -4,6 +4,7 @@ use super::cursor::hex;
 
 /// Puts the text of a JSON string, given without its quotes, behind `out`.
 pub(crate) fn decode(inner: &[u8], out: &mut String) {
+    super::effort::spend(inner.len());
     let mut rest = inner;
     while let Some(at) = memchr::memchr(b'\\', rest) {
         out.push_str(utf8(rest.get(..at)));

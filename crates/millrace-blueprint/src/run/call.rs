@@ -3,9 +3,11 @@
 
 use millrace_model::time::UnixMillis;
 
-use super::Run;
+use millrace_model::code::Code;
+
 use super::object::{Layout, Members};
 use super::value::Value;
+use super::{ARENA_LIMIT, Run};
 use crate::json::{careful, number, text};
 use crate::plan::node::{Call, Filter, Node, Object};
 use crate::syntax::functions::Function;
@@ -294,6 +296,11 @@ impl<'a> Run<'a> {
                 }
                 if !std::mem::take(&mut first) {
                     run.put_text(separator, out);
+                }
+                // A separator may come from the event, too.
+                if out.len() > ARENA_LIMIT {
+                    run.overflow.set(Some(Code::RowTooLarge));
+                    return false;
                 }
                 let mut decoded = String::new();
                 match item.strip_prefix(b"\"").and_then(|rest| rest.strip_suffix(b"\"")) {

@@ -13,6 +13,10 @@ use crate::json::cursor::Cursor;
 use crate::plan::node::{Action, Each, Items};
 use crate::plan::trie::Trie;
 
+/// How many bytes of the event may be read again for items of its lists: 32 times the largest event
+/// that the collector takes by default.
+pub(super) const READ_AGAIN_LIMIT: usize = 32 << 20;
+
 /// For how many items an action may be done: far more than an order has lines.
 const ITEM_LIMIT: u32 = 1000;
 
@@ -65,6 +69,8 @@ impl<'a> Run<'a> {
             }
             if out.len() + self.scratch.arena.len() > ARENA_LIMIT {
                 self.overflow.set(Some(Code::RowTooLarge));
+            }
+            if self.overflow.get().is_some() {
                 break;
             }
         }
@@ -156,6 +162,18 @@ impl<'a> Run<'a> {
         }
     }
 
+    /// The slot of the event, read for an item. Whatever is then done with its value costs as much
+    /// as it is long, once for each item: no event may make that more than a bound.
+    pub(super) fn read_for_item(&self, value: Value) -> Value {
+        let read = self.read_again.get().saturating_add(self.json(value).len());
+        self.read_again.set(read);
+        if read <= READ_AGAIN_LIMIT {
+            return value;
+        }
+        self.overflow.set(Some(Code::TooManyItems));
+        Value::Nothing
+    }
+
     /// Where a value begins, and whether that is in the arena.
     fn lies_at(&mut self, value: Value) -> Option<(usize, bool)> {
         let (start, made) = match value {
@@ -179,11 +197,13 @@ impl<'a> Run<'a> {
     fn enter(&mut self, made: bool) -> Frame {
         let place = self.frame.place;
         let inner = Frame { start: self.scratch.items.len(), made, place };
+        self.inside += 1;
         std::mem::replace(&mut self.frame, inner)
     }
 
     fn exit(&mut self, outer: Frame) {
         self.scratch.items.truncate(self.frame.start);
+        self.inside -= 1;
         self.frame = outer;
     }
 

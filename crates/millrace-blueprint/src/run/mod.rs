@@ -9,6 +9,8 @@ mod call;
 mod checks;
 mod each;
 mod explain;
+#[cfg(test)]
+mod growth;
 mod names;
 mod need;
 mod object;
@@ -180,6 +182,10 @@ struct Run<'a> {
     /// The event's time, or that of its receipt when it lies too far ahead of it.
     time: UnixMillis,
     frame: Frame,
+    /// In how many `each` and `with` the run is.
+    inside: u32,
+    /// How many bytes of the event were read there.
+    read_again: Cell<usize>,
     /// True while the run notes what it does.
     noting: bool,
     /// True while a value is made that stands nowhere itself: limits wait for its place.
@@ -225,6 +231,8 @@ impl<'a> Run<'a> {
             scratch,
             time,
             frame: Frame::default(),
+            inside: 0,
+            read_again: Cell::new(0),
             noting,
             free: false,
             overflow: Cell::new(None),
@@ -292,7 +300,8 @@ impl<'a> Run<'a> {
             let rule = last.map(|rule| rule.name.clone());
             return Mapped::Filtered { reason: FilterReason::NoRule, rule };
         }
-        Mapped::Send
+        // A condition may have met a bound, and a row may be missing for it.
+        self.within_bounds().map_or_else(Stop::into_mapped, |()| Mapped::Send)
     }
 
     fn slot(&self, slot: u16) -> Value {

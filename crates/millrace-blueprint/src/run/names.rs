@@ -1,6 +1,6 @@
 //! Functions that give members other names, and the browsers of user agents.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use super::Run;
 use super::object::{Layout, Members};
@@ -108,6 +108,10 @@ impl<'a> Run<'a> {
             let inner = inner.get(1..inner.len().saturating_sub(1)).unwrap_or_default();
             let longer = [inner, self.json(name)].concat();
             let longer = self.keep(&longer);
+            // A prefix may come from the event, too.
+            if self.overflow.get().is_some() {
+                break;
+            }
             if let Some(one) = self.scratch.pending.get_mut(at) {
                 one.name = longer;
             }
@@ -121,39 +125,43 @@ impl<'a> Run<'a> {
         let object = Object::default();
         let base = self.scratch.pending.len();
         self.spread(&object, base, 0, value, None);
+        self.bury_repeated(base);
         // For each pair that was met, the place of its member.
         let mut met: Vec<(u16, usize)> = Vec::new();
+        // The new names, by hash, and the places of members that get one.
+        let (mut news, mut own) = (Vec::new(), HashSet::new());
         for at in base..self.scratch.pending.len() {
             let Some(one) = self.scratch.pending.get(at).copied() else { continue };
             let pair = call.names.find(self.json(one.name), one.hash);
-            if let Some(pair) = pair.filter(|_| one.alive) {
+            let new = pair.and_then(|pair| call.renames.get(usize::from(pair)).copied());
+            if let (Some(pair), Some(new), true) = (pair, new, one.alive) {
                 met.push((pair, at));
+                own.insert(at);
+                news.push((keys::hash(self.json(Value::Constant(new))), new));
             }
         }
         met.sort_unstable();
-        let members = base..self.scratch.pending.len();
-        for (place, (pair, at)) in met.iter().enumerate() {
-            let Some(new) = call.renames.get(usize::from(*pair)) else { continue };
-            let new = Value::Constant(*new);
-            let hash = keys::hash(self.json(new));
-            let earlier = met.get(..place).unwrap_or_default();
-            let taken = earlier.iter().any(|(pair, _)| {
-                let other = call.renames.get(usize::from(*pair)).copied().map(Value::Constant);
-                other.is_some_and(|other| self.json(other) == self.json(new))
-            });
-            for other in members.clone() {
-                let own = met.iter().any(|(_, at)| *at == other);
-                let same = self.scratch.pending.get(other).is_some_and(|one| {
-                    !own && one.alive && one.hash == hash && self.json(one.name) == self.json(new)
-                });
-                if same && let Some(one) = self.scratch.pending.get_mut(other) {
-                    one.alive = false;
-                }
+        news.sort_unstable();
+        news.dedup();
+        for at in (base..self.scratch.pending.len()).filter(|at| !own.contains(at)) {
+            let Some(one) = self.scratch.pending.get(at) else { continue };
+            let first = news.partition_point(|(hash, _)| *hash < one.hash);
+            let mut same = news.iter().skip(first).take_while(|(hash, _)| *hash == one.hash);
+            let taken =
+                same.any(|(_, new)| self.json(Value::Constant(*new)) == self.json(one.name));
+            if taken && let Some(one) = self.scratch.pending.get_mut(at) {
+                one.alive = false;
             }
-            if let Some(one) = self.scratch.pending.get_mut(*at) {
-                one.name = new;
+        }
+        // Equal constants are one constant.
+        let mut taken = HashSet::new();
+        for (pair, at) in met {
+            let Some(new) = call.renames.get(usize::from(pair)).copied() else { continue };
+            let hash = keys::hash(self.json(Value::Constant(new)));
+            if let Some(one) = self.scratch.pending.get_mut(at) {
+                one.name = Value::Constant(new);
                 one.hash = hash;
-                one.alive = !taken;
+                one.alive = taken.insert(new);
             }
         }
         self.close_object(&object, base, level)

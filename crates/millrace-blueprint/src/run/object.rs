@@ -271,22 +271,28 @@ impl<'a> Run<'a> {
         self.keep(other.as_bytes())
     }
 
-    /// Buries each member of a spread whose name comes again behind it.
-    fn bury_repeated(&mut self, base: usize) {
+    /// Buries each member of a spread whose name comes again behind it. With few members each was
+    /// looked for when it came.
+    pub(super) fn bury_repeated(&mut self, base: usize) {
         let gathered = self.scratch.pending.get(base..).unwrap_or_default();
+        if gathered.len() <= SEARCH_LIMIT {
+            return;
+        }
         let spread = gathered.iter().zip(base..).filter(|(one, _)| one.number.is_none());
         let mut order: Vec<(u64, usize)> = spread.map(|(one, at)| (one.hash, at)).collect();
-        order.sort_unstable();
         let name = |at: usize| self.scratch.pending.get(at).map(|one| self.json(one.name));
-        let mut buried = Vec::new();
-        for same_hash in order.chunk_by(|one, next| one.0 == next.0) {
-            // From the last to the first; other names with the same hash are hardly ever there.
-            let mut last: Vec<usize> = Vec::new();
-            for (_, at) in same_hash.iter().rev() {
-                let repeated = last.iter().any(|kept| name(*kept) == name(*at));
-                if repeated { buried.push(*at) } else { last.push(*at) }
+        // By hash, and by name only where hashes meet, which somebody may bring about on purpose.
+        order.sort_unstable_by(|(hash, at), (other_hash, other)| {
+            let by_name = || name(*at).cmp(&name(*other)).then(at.cmp(other));
+            hash.cmp(other_hash).then_with(by_name)
+        });
+        let repeated = order.windows(2).filter_map(|two| match two {
+            [(hash, at), (next_hash, next)] if hash == next_hash && name(*at) == name(*next) => {
+                Some(*at)
             }
-        }
+            _ => None,
+        });
+        let buried: Vec<usize> = repeated.collect();
         for at in buried {
             if let Some(one) = self.scratch.pending.get_mut(at) {
                 one.alive = false;
@@ -303,9 +309,7 @@ impl<'a> Run<'a> {
         out: &mut Vec<u8>,
     ) -> usize {
         let Layout { members, level, mut first } = layout;
-        if self.scratch.pending.len() - base > SEARCH_LIMIT {
-            self.bury_repeated(base);
-        }
+        self.bury_repeated(base);
         let mut trace = if self.noting { self.scratch.trace.take() } else { None };
         let below = self.scratch.winners.len();
         self.scratch.winners.resize(below + object.names, 0);

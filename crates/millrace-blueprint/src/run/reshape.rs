@@ -10,6 +10,7 @@ use super::scan::Slot;
 use super::value::Value;
 use super::{ARENA_LIMIT, Run};
 use crate::json::cursor::{Cursor, DEPTH_LIMIT};
+use crate::json::ends::Ends;
 use crate::json::{careful, text};
 use crate::syntax::functions::{FIRST, IGNORE_CASE, KEEP_LISTS};
 
@@ -74,7 +75,7 @@ impl Run<'_> {
             Some(b'n') => Value::Nothing,
             Some(b'{') => {
                 let mut out = Vec::new();
-                without_nulls(&mut Cursor::new(json), &mut out);
+                without_nulls(&Ends::of(json), &mut Cursor::new(json), &mut out);
                 if out == b"{}" && !exact { Value::Nothing } else { self.piece(&out) }
             }
             _ => value,
@@ -86,7 +87,8 @@ impl Run<'_> {
     pub(super) fn flatten(&mut self, value: Value, words: &[String], exact: bool) -> Value {
         let [separator, options @ ..] = words else { return Value::Nothing };
         let keep_lists = options.iter().any(|option| option == KEEP_LISTS);
-        let mut flat = Flat { separator, keep_lists, exact, ..Flat::default() };
+        let ends = Ends::of(self.json(value));
+        let mut flat = Flat { separator, keep_lists, exact, ends, ..Flat::default() };
         flat.add(&mut Cursor::new(self.json(value)), &mut String::new());
         if flat.size > ARENA_LIMIT {
             self.overflow.set(Some(Code::RowTooLarge));
@@ -155,7 +157,7 @@ fn after_prefix<'t>(text: &'t str, prefix: &str) -> Option<&'t str> {
 
 /// The members of the object at the cursor: names, and where their values begin. Of members of one
 /// name only the last one counts.
-fn members(cursor: &mut Cursor<'_>) -> Vec<(String, usize)> {
+fn members(ends: &Ends, cursor: &mut Cursor<'_>) -> Vec<(String, usize)> {
     let mut members: Vec<Option<(String, usize)>> = Vec::new();
     let mut places: HashMap<String, usize> = HashMap::new();
     let mut more = cursor.open(b'}');
@@ -170,18 +172,18 @@ fn members(cursor: &mut Cursor<'_>) -> Vec<(String, usize)> {
         }
         members.push(Some((name, cursor.at)));
         // The bytes were scanned before, so this does not fail.
-        more = cursor.skip(DEPTH_LIMIT).is_ok() && cursor.more(b'}').unwrap_or(false);
+        more = ends.skip(cursor) && cursor.more(b'}').unwrap_or(false);
     }
     members.into_iter().flatten().collect()
 }
 
 /// Copies the object at the cursor without the members that are null. Recursion is bounded: the
 /// bytes were scanned before.
-fn without_nulls(cursor: &mut Cursor<'_>, out: &mut Vec<u8>) {
+fn without_nulls(ends: &Ends, cursor: &mut Cursor<'_>, out: &mut Vec<u8>) {
     out.push(b'{');
     let mut first = true;
     let bytes = cursor.bytes;
-    for (name, at) in members(cursor) {
+    for (name, at) in members(ends, cursor) {
         let mut inner = Cursor { bytes, at };
         if inner.peek() == Some(b'n') {
             continue;
@@ -192,7 +194,7 @@ fn without_nulls(cursor: &mut Cursor<'_>, out: &mut Vec<u8>) {
         text::write(&name, out);
         out.push(b':');
         if inner.peek() == Some(b'{') {
-            without_nulls(&mut inner, out);
+            without_nulls(ends, &mut inner, out);
         } else {
             let read = inner.skip(DEPTH_LIMIT).is_ok();
             let value = bytes.get(at..inner.at).filter(|_| read);
@@ -208,6 +210,7 @@ struct Flat<'w> {
     separator: &'w str,
     keep_lists: bool,
     exact: bool,
+    ends: Ends,
     members: Vec<(String, Vec<u8>)>,
     places: HashMap<String, usize>,
     /// How much text there is so far.
@@ -223,7 +226,7 @@ impl Flat<'_> {
         match cursor.peek() {
             Some(b'{') => {
                 let bytes = cursor.bytes;
-                for (key, at) in members(cursor) {
+                for (key, at) in members(&self.ends, cursor) {
                     self.below(&key, &mut Cursor { bytes, at }, name);
                 }
             }

@@ -170,12 +170,11 @@ impl<'a> Run<'a> {
     /// The insert id of the event's own rows.
     fn base_id(&mut self) -> InsertId {
         let message_id = &self.event.facts.message_id;
-        let id = *self.insert_id.get_or_insert_with(|| {
+        *self.insert_id.get_or_insert_with(|| {
             let id = InsertId::from_message_id(message_id);
             self.corrected.insert_id(message_id, id);
             id
-        });
-        id
+        })
     }
 
     /// The milliseconds of a time that Mixpanel takes.

@@ -7,8 +7,8 @@ use millrace_model::time::UnixMillis;
 
 use super::scan::Slot;
 use super::{ARENA_LIMIT, Run};
-use crate::json::careful;
 use crate::json::cursor::{Cursor, DEPTH_LIMIT, MEMBER_LIMIT, Shape};
+use crate::json::{careful, effort};
 use crate::json::{number, text};
 use crate::plan::node::{Fact, Node, Part};
 use crate::syntax::ast::WideValues;
@@ -62,6 +62,7 @@ fn range(start: u32, end: u32) -> std::ops::Range<usize> {
 impl<'a> Run<'a> {
     /// The JSON text of a value; empty for nothing.
     pub(crate) fn json(&self, value: Value) -> &[u8] {
+        effort::spend(1);
         let found = match value {
             Value::Nothing => None,
             Value::Event(slot) => self.event.body.get(range(slot.start, slot.end)),
@@ -194,8 +195,12 @@ impl<'a> Run<'a> {
         match node {
             Node::Nothing => Value::Nothing,
             Node::Constant(at) => Value::Constant(*at),
+            Node::Slot(slot) if self.inside > 0 => self.read_for_item(self.slot(*slot)),
             Node::Slot(slot) => self.slot(*slot),
-            Node::KeptSlot(slot) => Value::kept(self.scratch.slots.get(usize::from(*slot))),
+            Node::KeptSlot(slot) => {
+                let value = Value::kept(self.scratch.slots.get(usize::from(*slot)));
+                if self.inside > 0 { self.read_for_item(value) } else { value }
+            }
             Node::Item(slot) => self.of_item(Value::of(self.item_slot(*slot))),
             Node::KeptItem(slot) => self.of_item(Value::kept(self.item_slot(*slot))),
             Node::Fact(fact) => self.fact(*fact),
