@@ -4,7 +4,7 @@ use millrace_model::diagnostic::Diagnostic;
 use serde_json::Value;
 
 use crate::built_in;
-use crate::settings::Setting;
+use crate::settings::{Parameter, Setting};
 use crate::syntax::ast::{Checked, Checks};
 
 /// A blueprint that has been read and checked. Nothing in it is unknown or ambiguous.
@@ -101,6 +101,12 @@ impl Blueprint {
     #[must_use]
     pub fn settings(&self) -> &[Setting] {
         &self.checked.settings
+    }
+
+    /// What it wants from each pipeline, in the order of the text.
+    #[must_use]
+    pub fn parameters(&self) -> &[Parameter] {
+        &self.checked.parameters
     }
 
     /// The other sets of defaults that it comes with. A variant has none itself.

@@ -59,4 +59,4 @@ pub use lineage::{
 pub use plan::Plan;
 pub use revision::{Publishing, Revision, Revisions};
 pub use run::{EventView, Mapper};
-pub use settings::{Setting, SettingKind, SettingValues};
+pub use settings::{Parameter, Parameters, Setting, SettingKind, SettingValues};

@@ -186,6 +186,9 @@ fn action(action: &Action) -> ActionLineage {
     ActionLineage { verb: action.verb.as_str(), line, column, when, fields }
 }
 
+/// How a parameter is told from a setting among the names of [`Sources::settings`].
+const PARAMETER_PREFIX: &str = "parameters.";
+
 /// A walk over expressions, with the paths of the items around.
 #[derive(Clone, Debug, Default)]
 struct Walk {
@@ -237,6 +240,10 @@ impl Walk {
                 self.inside(at, left, fields);
                 self.inside(at, right, fields);
             }
+            Expression::Table { rows, other, .. } => {
+                rows.iter().for_each(|(_, one)| self.inside(at, one, fields));
+                self.inside(at, other, fields);
+            }
             Expression::Choice { then, otherwise, .. } => {
                 self.inside(at, then, fields);
                 self.inside(at, otherwise, fields);
@@ -266,6 +273,12 @@ impl Walk {
                 self.items.iter().for_each(|base| sources.path(below(base, &item)));
             }
             Expression::Setting(name) => sources.setting(name),
+            Expression::Parameter(name) => sources.setting(&format!("{PARAMETER_PREFIX}{name}")),
+            Expression::Table { value, rows, other } => {
+                self.expression(value, sources);
+                rows.iter().for_each(|(_, one)| self.expression(one, sources));
+                self.expression(other, sources);
+            }
             Expression::Place => {
                 if !sources.functions.contains(&"place") {
                     sources.functions.push("place");

@@ -1,4 +1,5 @@
-//! What a blueprint lets its users choose ([`Setting`]) and what they chose ([`SettingValues`]).
+//! What a blueprint lets its users choose ([`Setting`]) and what they chose ([`SettingValues`]), and
+//! what it wants from each pipeline ([`Parameter`]) and gets ([`Parameters`]).
 
 use std::collections::BTreeMap;
 
@@ -98,6 +99,41 @@ pub struct Setting {
     pub default: Value,
     /// What it is for, in one or two sentences.
     pub about: String,
+}
+
+/// A text that a blueprint wants from each pipeline, so that one blueprint serves many.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Parameter {
+    /// The name, as `parameters.NAME` refers to it.
+    pub name: String,
+    /// What it is when the pipeline does not say; none when it must.
+    pub default: Option<String>,
+    /// What it is for, in one or two sentences.
+    pub about: String,
+}
+
+/// What a pipeline gives: texts by name. Those that a blueprint does not ask for are left aside,
+/// since a pipeline may feed several blueprints.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Parameters(BTreeMap<String, String>);
+
+impl Parameters {
+    /// The text that is given under a name.
+    #[must_use]
+    pub fn get(&self, name: &str) -> Option<&str> {
+        self.0.get(name).map(String::as_str)
+    }
+
+    /// All of them, by name.
+    pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.0.iter().map(|(name, text)| (name.as_str(), text.as_str()))
+    }
+}
+
+impl<N: Into<String>, T: Into<String>> FromIterator<(N, T)> for Parameters {
+    fn from_iter<I: IntoIterator<Item = (N, T)>>(pairs: I) -> Parameters {
+        Parameters(pairs.into_iter().map(|(name, text)| (name.into(), text.into())).collect())
+    }
 }
 
 /// What the user of a blueprint chose: settings by name. What is not there has its default.

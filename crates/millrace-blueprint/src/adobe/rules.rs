@@ -70,6 +70,7 @@ pub(crate) fn read(root: &Node, problems: &mut Problems) -> Option<Checked> {
         deviations: Vec::new(),
         checks: Checks::default(),
         settings,
+        parameters: Vec::new(),
         variants: Vec::new(),
         rules,
     })

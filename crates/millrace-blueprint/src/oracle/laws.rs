@@ -16,6 +16,8 @@ use crate::{Blueprint, EventView, Mapper, Plan, Setting, SettingValues};
 /// Every node and function of the language, with names that random events have, too.
 const WIDE: &str = r#"
 blueprint: wide
+parameters:
+  site: { about: a name, default: shop }
 settings:
   key: { kind: text, default: group, about: a name }
   on: { kind: switch, default: true, about: a switch }
@@ -158,6 +160,9 @@ rules:
             stages: { "@transform": { apply: { p: { "@flatten": { separator: ".", value: { "@path": b } } } }, mapping: { q: { "@excludeWhenNull": { "@path": p } } } } }
             merged: { "@merge": { direction: left, objects: [ { "@path": c }, { "@path": b }, { a: one } ] } }
             written: { "@template": "{{ a }}-{{b.c}}" }
+            table: { map: $.a, to: { a: 1, '12': $.b, 'true': text($.n), "*": '"other $.n"' } }
+            known: { map: settings.key, to: { group: $.c, x: 1 } }
+            site: parameters.site
             choice:
               when: '$.n < 10 and not ($.a contains "x") or ($.a ?? $.n) matches "*a*b"'
               then: small
@@ -223,8 +228,10 @@ pub(super) fn both(
         other => Outcomes::Other(other),
     };
     let settings = setting_values(blueprint, chosen);
-    let settings =
-        Values { settings: settings.iter().map(|(one, value)| (one, value.clone())).collect() };
+    let settings = Values {
+        settings: settings.iter().map(|(one, value)| (one, value.clone())).collect(),
+        parameters: vec![("site", "shop")],
+    };
     let body = serde_json::from_slice(event.body).expect("a valid event");
     let oracle = Oracle {
         settings: &settings,

@@ -43,7 +43,13 @@ impl Oracle<'_> {
     pub(super) fn value(&self, expression: &Expression, item: Scope<'_>) -> Option<Value> {
         let exact = self.exact.get();
         let value = match settled(expression, self.settings).get() {
-            Expression::Nothing | Expression::Setting(_) => None,
+            Expression::Nothing | Expression::Setting(_) | Expression::Parameter(_) => None,
+            Expression::Table { value, rows, other } => {
+                let value = self.value(value, item).filter(|value| !value.is_null())?;
+                let text = functions::scalar_text(&value);
+                let row = rows.iter().find(|(key, _)| Some(key) == text.as_ref());
+                self.value(row.map_or(other, |(_, one)| one), item)
+            }
             Expression::Null => Some(Value::Null),
             Expression::Exact(inner) => {
                 self.exact.set(true);

@@ -7,7 +7,7 @@ use super::keys::Keys;
 use super::lower::{Lowering, fact};
 use super::node::{
     BLOCKED, Call, Each, Entry, EntryKind, FORBIDDEN, Fact, Filter, KNOWN, Need, Node, Object,
-    Part, Test,
+    Part, Table, Test,
 };
 use super::paths::Paths;
 use super::trie::Trie;
@@ -29,7 +29,10 @@ impl Lowering<'_> {
 
     pub(super) fn expression(&mut self, expression: &Expression) -> Node {
         match settled(expression, self.values).get() {
-            Expression::Nothing | Expression::Setting(_) => Node::Nothing,
+            Expression::Nothing | Expression::Setting(_) | Expression::Parameter(_) => {
+                Node::Nothing
+            }
+            Expression::Table { value, rows, other } => self.table(value, rows, other),
             Expression::Null if self.exact => self.constant(b"null".to_vec()),
             Expression::Null => Node::Nothing,
             Expression::Place => Node::Place,
@@ -89,6 +92,35 @@ impl Lowering<'_> {
                 ))),
             },
         }
+    }
+
+    /// A map of values; only the row that is meant when the value is known.
+    fn table(
+        &mut self,
+        value: &Expression,
+        rows: &[(String, Expression)],
+        other: &Expression,
+    ) -> Node {
+        let known = settled(value, self.values);
+        let text = match known.get() {
+            Expression::Nothing => return Node::Nothing,
+            Expression::Text(text) | Expression::Number(text) => Some(text.clone()),
+            Expression::Bool(on) => Some(on.to_string()),
+            _ => None,
+        };
+        if let Some(text) = text {
+            let row = rows.iter().find(|(key, _)| *key == text);
+            return self.expression(row.map_or(other, |(_, one)| one));
+        }
+        let mut keys = Keys::default();
+        for ((key, _), number) in rows.iter().zip(0_u16..) {
+            let mut json = Vec::new();
+            text::write_inner(key, &mut json);
+            keys.add(&json, number);
+        }
+        let value = self.expression(value);
+        let rows = rows.iter().map(|(_, one)| self.expression(one)).collect();
+        Node::Table(Box::new(Table { value, keys, rows, other: self.expression(other) }))
     }
 
     fn each(&mut self, list: &Expression, shape: &Expression) -> Box<Each> {

@@ -12,6 +12,8 @@ use crate::syntax::ast::{Condition, Expression};
 #[derive(Debug, Default)]
 pub(crate) struct Values<'a> {
     pub(crate) settings: Vec<(&'a Setting, Value)>,
+    /// What the pipeline gives, or the defaults.
+    pub(crate) parameters: Vec<(&'a str, &'a str)>,
 }
 
 impl Values<'_> {
@@ -21,15 +23,27 @@ impl Values<'_> {
         found.map(|(setting, value)| (*setting, value))
     }
 
+    /// The text of a parameter.
+    fn parameter(&self, name: &str) -> Option<&str> {
+        self.parameters.iter().find(|(have, _)| *have == name).map(|(_, text)| *text)
+    }
+
     /// The value of a setting.
     pub(crate) fn setting(&self, name: &str) -> Option<&Value> {
         self.find(name).map(|(_, value)| value)
     }
 }
 
-/// The expression that a setting stands for; other expressions as they are.
+/// The expression that a setting or parameter stands for; other expressions as they are.
 pub(crate) fn settled<'a>(expression: &'a Expression, values: &Values<'_>) -> Folded<'a> {
-    let Expression::Setting(name) = expression else { return Folded::Same(expression) };
+    let name = match expression {
+        Expression::Setting(name) => name,
+        Expression::Parameter(name) => {
+            let text = values.parameter(name).unwrap_or_default();
+            return Folded::New(Expression::Text(text.to_owned()));
+        }
+        _ => return Folded::Same(expression),
+    };
     Folded::New(match values.setting(name) {
         Some(Value::String(text)) => Expression::Text(text.clone()),
         Some(Value::Bool(on)) => Expression::Bool(*on),

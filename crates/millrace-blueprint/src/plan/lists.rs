@@ -155,6 +155,11 @@ impl Writer<'_> {
             Expression::With { value, shape } => {
                 Expression::With { value: self.boxed(value), shape: self.boxed(shape) }
             }
+            Expression::Table { value, rows, other } => Expression::Table {
+                value: self.boxed(value),
+                rows: rows.iter().map(|(key, one)| (key.clone(), self.expression(one))).collect(),
+                other: self.boxed(other),
+            },
             Expression::Exact(inner) => Expression::Exact(self.boxed(inner)),
             Expression::Choice { when, then, otherwise } => Expression::Choice {
                 when: Box::new(self.condition(when)),
@@ -167,6 +172,7 @@ impl Writer<'_> {
             | Expression::Number(_)
             | Expression::Bool(_)
             | Expression::Place
+            | Expression::Parameter(_)
             | Expression::Path(_)
             | Expression::Item(_) => expression.clone(),
         }

@@ -17,7 +17,7 @@ use millrace_model::code::Code;
 use millrace_model::diagnostic::{Diagnostic, Severity, nearest};
 use serde_json::Value;
 
-use crate::settings::SettingValues;
+use crate::settings::{Parameter, Parameters, SettingValues};
 use crate::syntax::ast::Checks;
 use crate::{Blueprint, Setting};
 use node::Rule;
@@ -47,7 +47,22 @@ impl Plan {
         blueprint: &Blueprint,
         settings: &SettingValues,
     ) -> Result<Plan, Vec<Diagnostic>> {
-        let problems = check_settings(blueprint, settings);
+        Plan::compile_with(blueprint, settings, &Parameters::default())
+    }
+
+    /// Compiles a blueprint with the settings that its user chose and the parameters that the
+    /// pipeline gives.
+    ///
+    /// # Errors
+    ///
+    /// As [`Plan::compile`], and every parameter that has no default and is not given.
+    pub fn compile_with(
+        blueprint: &Blueprint,
+        settings: &SettingValues,
+        parameters: &Parameters,
+    ) -> Result<Plan, Vec<Diagnostic>> {
+        let mut problems = check_settings(blueprint, settings);
+        problems.extend(missing_parameters(blueprint, parameters));
         if !problems.is_empty() {
             return Err(problems);
         }
@@ -59,10 +74,40 @@ impl Plan {
                 (setting, value.clone())
             })
             .collect();
-        let values = fold::Values { settings: chosen };
+        let given = blueprint.parameters().iter().map(|one| {
+            let text = parameters.get(&one.name).or(one.default.as_deref());
+            (one.name.as_str(), text.unwrap_or_default())
+        });
+        let values = fold::Values { settings: chosen, parameters: given.collect() };
         let written_out = lists::written_out(&blueprint.checked, &values);
         Ok(lower::lower(&written_out, &values))
     }
+}
+
+fn missing_parameters(blueprint: &Blueprint, given: &Parameters) -> Vec<Diagnostic> {
+    let missing = blueprint
+        .parameters()
+        .iter()
+        .filter(|one| one.default.is_none() && given.get(&one.name).is_none());
+    let problem = |one: &Parameter| {
+        let message = format!(
+            "the blueprint `{}` needs the parameter `{}`: {}",
+            blueprint.name(),
+            one.name,
+            one.about
+        );
+        let hint = "give it under `parameters` of the pipeline".to_owned();
+        Diagnostic {
+            file: blueprint.file.clone(),
+            line: 0,
+            column: 0,
+            severity: Severity::Error,
+            code: Code::MissingKey,
+            message,
+            suggestion: Some(hint),
+        }
+    };
+    missing.map(problem).collect()
 }
 
 fn check_settings(blueprint: &Blueprint, settings: &SettingValues) -> Vec<Diagnostic> {

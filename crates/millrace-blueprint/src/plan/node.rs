@@ -141,6 +141,8 @@ pub(crate) enum Node {
     Call(Box<Call>),
     /// A checked conversion.
     Need(Box<Need>),
+    /// A map of values.
+    Table(Box<Table>),
     /// The place of the item of the innermost `each`.
     Place,
     Object(Box<Object>),
@@ -186,6 +188,15 @@ pub(crate) struct Need {
     pub(crate) wanted: Wanted,
     pub(crate) of: Node,
     pub(crate) path: Box<str>,
+}
+
+/// A map of values: the texts that have a row, numbered, and what all others give.
+#[derive(Debug)]
+pub(crate) struct Table {
+    pub(crate) value: Node,
+    pub(crate) keys: Keys,
+    pub(crate) rows: Box<[Node]>,
+    pub(crate) other: Node,
 }
 
 /// `each`/`as`, and `with`/`as`, whose list is the one item.

@@ -58,7 +58,15 @@ impl<'a> Paths<'a> {
             | Expression::Bool(_)
             | Expression::Null
             | Expression::Place
+            | Expression::Parameter(_)
             | Expression::Setting(_) => {}
+            Expression::Table { value, rows, other } => {
+                self.expression(value);
+                for (_, one) in rows {
+                    self.expression(one);
+                }
+                self.expression(other);
+            }
             Expression::Exact(inner) => self.expression(inner),
             Expression::Path(steps) => self.event.push(steps),
             Expression::Item(steps) => self.item.push(steps),

@@ -280,6 +280,7 @@ fn noted(node: &Node) -> Noted {
         Node::Template { .. } => Noted::Template,
         Node::Call(call) => Noted::Call(call.function.as_str()),
         Node::Need(need) => Noted::Call(need.wanted.function()),
+        Node::Table(_) => Noted::Call("map"),
         Node::Place => Noted::Engine("the place of the item in its list"),
         Node::Object(_) => Noted::Object,
         Node::List(_) => Noted::List { all: false },

@@ -10,7 +10,8 @@ use super::{ARENA_LIMIT, Run};
 use crate::json::cursor::{Cursor, DEPTH_LIMIT, MEMBER_LIMIT, Shape};
 use crate::json::{careful, effort};
 use crate::json::{number, text};
-use crate::plan::node::{Fact, Node, Part};
+use crate::plan::keys;
+use crate::plan::node::{Fact, Node, Part, Table};
 use crate::syntax::ast::WideValues;
 
 /// How many bytes of an id Mixpanel keeps (reference/mixpanel-api.md 2.3).
@@ -222,6 +223,7 @@ impl<'a> Run<'a> {
             }
             Node::Call(call) => self.call(call, level),
             Node::Need(need) => self.need(need, level),
+            Node::Table(table) => self.row_of(table, level),
             Node::Place => {
                 let place = self.frame.place;
                 self.make(|_, out| {
@@ -262,6 +264,34 @@ impl<'a> Run<'a> {
                 self.value(node, level)
             }
         }
+    }
+
+    /// What a map of values gives.
+    fn row_of(&mut self, table: &'a Table, level: u8) -> Value {
+        let value = self.value(&table.value, level);
+        if self.is_absent(value) {
+            return Value::Nothing;
+        }
+        let mut plain = Vec::new();
+        let json = self.json(value);
+        let key = match json.first() {
+            Some(b'{' | b'[') => None,
+            Some(b'"') => {
+                let inner = json.get(1..json.len().saturating_sub(1)).unwrap_or_default();
+                if memchr::memchr(b'\\', inner).is_none() {
+                    Some(inner)
+                } else {
+                    let mut decoded = String::new();
+                    text::decode(inner, &mut decoded);
+                    text::write_inner(&decoded, &mut plain);
+                    Some(plain.as_slice())
+                }
+            }
+            _ => Some(json),
+        };
+        let row = key.and_then(|key| table.keys.find(key, keys::hash(key)));
+        let found = row.and_then(|number| table.rows.get(usize::from(number)));
+        self.value(found.unwrap_or(&table.other), level)
     }
 
     fn fact(&mut self, fact: Fact) -> Value {

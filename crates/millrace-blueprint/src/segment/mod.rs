@@ -19,7 +19,7 @@ use crate::plan::lower;
 use crate::plan::node::{Node, Test};
 use crate::run::Mapper;
 use crate::syntax::ast::Place;
-use crate::syntax::values::Reader;
+use crate::syntax::values::{Declared, Reader};
 use crate::syntax::{Problems, tree};
 
 pub(crate) use directive::{is_directive, read};
@@ -46,8 +46,7 @@ impl Mapping {
             }
             let (shared, mut size) = (HashMap::new(), 0);
             let (problems, size) = (&mut problems, &mut size);
-            let mut reader =
-                Reader { problems, settings: &[], shared: &shared, items: 0, lists: 0, size };
+            let mut reader = Reader::new(problems, Declared::default(), &shared, size);
             read(&root, &mut reader)
         });
         match expression {

@@ -3,8 +3,9 @@
 use millrace_model::code::Code;
 
 use super::ast::{Action, Condition, Entry, EntryKind, Expression, Field, Verb, Written};
+use super::like;
 use super::tree::{Key, Node, NodeValue};
-use super::values::{Reader, visit};
+use super::values::{Reader, is_form, visit};
 use crate::settings::SettingKind;
 
 /// The fields of an action: those that it needs, then those that it may have.
@@ -86,7 +87,7 @@ pub(crate) const fn is_operator(field: Field) -> bool {
 const EVERYWHERE: [Field; 2] = [Field::Token, Field::Alone];
 
 /// The keys of every action that are no fields.
-const KEYS: [&str; 3] = ["when", "for_each", "each"];
+const KEYS: [&str; 4] = ["when", "for_each", "each", like::LIKE];
 
 /// The identity modes of a project (reference/mixpanel-api.md 4).
 const MODES: [&str; 3] = ["simplified", "original", "legacy"];
@@ -135,6 +136,8 @@ pub(crate) fn read(node: &Node, reader: &mut Reader<'_>) -> Option<Action> {
         reader.problems.add(body.place, Code::BadValue, message, None);
         return None;
     };
+    let members = like::with_inherited(&key.text, members, reader);
+    let members = members.as_slice();
     let (required, _) = fields(verb);
     let mut action = Action {
         verb,
@@ -302,8 +305,7 @@ fn field(field: Field, node: &Node, reader: &mut Reader<'_>) -> Expression {
         NodeValue::Scalar(_) => !object && !list,
     };
     let choice = matches!(&node.value, NodeValue::Map(members)
-        if members.iter().any(|(key, _)| key.text == "then")
-            || crate::segment::is_directive(members));
+        if is_form(members) && members.iter().all(|(key, _)| key.text != "each"));
     if !fits && (object || !choice) {
         let wanted = match (object, field) {
             (true, _) => "a map of members",

@@ -9,7 +9,7 @@ use millrace_model::event::EventKind;
 use super::functions::Function;
 use crate::adobe::compare::Operator;
 use crate::blueprint::{Deviation, Variant};
-use crate::settings::Setting;
+use crate::settings::{Parameter, Setting};
 
 /// A place in the text: line and column in characters, from 1; zeros when there is none.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
@@ -53,6 +53,7 @@ pub(crate) struct Checked {
     pub(crate) deviations: Vec<Deviation>,
     pub(crate) checks: Checks,
     pub(crate) settings: Vec<Setting>,
+    pub(crate) parameters: Vec<Parameter>,
     pub(crate) variants: Vec<Variant>,
     pub(crate) rules: Vec<Rule>,
 }
@@ -263,6 +264,14 @@ pub(crate) enum Expression {
     Item(Vec<Step>),
     /// `settings.name`.
     Setting(String),
+    /// `parameters.name`.
+    Parameter(String),
+    /// `{map, to}`: what stands in the row of the value's text; another for other values.
+    Table {
+        value: Box<Expression>,
+        rows: Vec<(String, Expression)>,
+        other: Box<Expression>,
+    },
     /// `place()`: the place of the item of the innermost `each`, from 0.
     Place,
     /// `left ?? right`; with `blank`, `left ?| right`.

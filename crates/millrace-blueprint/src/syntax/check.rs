@@ -9,18 +9,18 @@ use super::ast::{Checked, Checks, Condition, Kinds, Outcome, Place, Rule};
 use super::parts::{known_keys, map, member, switch, text};
 use super::problems::Problems;
 use super::tree::{self, Key, Node, NodeValue, Scalar};
-use super::values::{Block, Reader};
+use super::values::{Block, Declared, Reader};
 use super::{actions, declared};
 use crate::adobe;
-use crate::settings::Setting;
 
-const TOP_KEYS: [&str; 10] = [
+const TOP_KEYS: [&str; 11] = [
     "blueprint",
     "about",
     "replaces",
     "deviations",
     "checks",
     "settings",
+    "parameters",
     "variants",
     "shared",
     "rules",
@@ -71,46 +71,51 @@ fn top(root: &Node, problems: &mut Problems) -> Option<Checked> {
     let settings = member(members, "settings")
         .map(|node| declared::settings(node, problems))
         .unwrap_or_default();
+    let parameters = member(members, "parameters")
+        .map(|node| declared::parameters(node, problems))
+        .unwrap_or_default();
     let variants = member(members, "variants")
         .map(|node| declared::variants(node, &name, &settings, checks, problems))
         .unwrap_or_default();
     let mut shared = HashMap::new();
     let mut size = 0;
+    let declared = Declared { settings: &settings, parameters: &parameters };
     if let Some(node) = member(members, "shared") {
-        shared_blocks(node, &settings, &mut shared, &mut size, problems);
+        shared_blocks(node, declared, &mut shared, &mut size, problems);
     }
-    if let Some(node) = member(members, "tests") {
-        crate::cases::read(node, problems);
-    }
-    let mut rules = Vec::new();
-    match member(members, "rules").map(|node| (&node.value, node)) {
-        Some((NodeValue::List(items), _)) => {
-            for item in items {
-                let mut reader = Reader {
-                    problems,
-                    settings: &settings,
-                    shared: &shared,
-                    items: 0,
-                    lists: 0,
-                    size: &mut size,
-                };
-                rules.extend(rule(item, &mut reader));
-            }
-        }
+    let nodes = match member(members, "rules").map(|node| (&node.value, node)) {
+        Some((NodeValue::List(items), _)) => items.as_slice(),
         Some((_, node)) => {
             let message = format!("`rules` takes a list, not {}", node.describe());
             problems.add(node.place, Code::BadValue, message, None);
+            &[]
         }
-        None => problems.add(root.place, Code::MissingKey, "the blueprint has no rules", None),
-    }
+        None => {
+            problems.add(root.place, Code::MissingKey, "the blueprint has no rules", None);
+            &[]
+        }
+    };
+    let mut reader = Reader::new(problems, declared, &shared, &mut size);
+    reader.rules = nodes;
+    let rules: Vec<Rule> = nodes.iter().filter_map(|node| rule(node, &mut reader)).collect();
     reachable(&rules, problems);
-    Some(Checked { name, about, replaces, deviations, checks, settings, variants, rules })
+    Some(Checked {
+        name,
+        about,
+        replaces,
+        deviations,
+        checks,
+        settings,
+        parameters,
+        variants,
+        rules,
+    })
 }
 
 /// Reads the blocks of `shared` from top to bottom; a block may use those above it.
 fn shared_blocks(
     node: &Node,
-    settings: &[Setting],
+    declared: Declared<'_>,
     shared: &mut HashMap<String, Block>,
     size: &mut usize,
     problems: &mut Problems,
@@ -118,7 +123,7 @@ fn shared_blocks(
     for (key, node) in map(node, "`shared`", problems).unwrap_or_default() {
         let Some(members) = map(node, "a shared block", problems) else { continue };
         let before = *size;
-        let mut reader = Reader { problems, settings, shared, items: 0, lists: 0, size };
+        let mut reader = Reader::new(problems, declared, shared, size);
         let entries = reader.entries(members);
         shared.insert(key.text.clone(), Block { entries, size: size.saturating_sub(before) });
     }

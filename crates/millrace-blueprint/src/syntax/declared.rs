@@ -1,4 +1,4 @@
-//! What a blueprint declares about itself: its settings, its variants, what it replaces and how it
+//! What a blueprint declares about itself: its settings, parameters and variants, what it replaces and how it
 //! differs from that, and which checks it wants otherwise.
 //!
 //! All of this is plain data: there is no expression in it.
@@ -11,10 +11,11 @@ use super::parts::{known_keys, map, member, text};
 use super::problems::Problems;
 use super::tree::{Key, Node, NodeValue};
 use crate::blueprint::{Deviation, Variant};
-use crate::settings::{Setting, SettingKind};
+use crate::settings::{Parameter, Setting, SettingKind};
 
 const SETTING_KEYS: [&str; 4] = ["kind", "of", "default", "about"];
 const SETTING_KINDS: [&str; 6] = ["text", "number", "switch", "choice", "list", "ignored"];
+const PARAMETER_KEYS: [&str; 2] = ["about", "default"];
 const DEVIATION_KEYS: [&str; 2] = ["what", "why"];
 const VARIANT_KEYS: [&str; 3] = ["about", "settings", "checks"];
 const CHECK_KEYS: [&str; 6] =
@@ -24,11 +25,7 @@ const CHECK_KEYS: [&str; 6] =
 pub(super) fn settings(node: &Node, problems: &mut Problems) -> Vec<Setting> {
     let mut settings = Vec::new();
     for (key, node) in map(node, "`settings`", problems).unwrap_or_default() {
-        let plain = |c: char| c.is_ascii_alphanumeric() || c == '_';
-        if key.text.is_empty() || !key.text.chars().all(plain) {
-            let message = "a setting's name has letters, digits and _ only";
-            problems.add(key.place, Code::BadValue, message, None);
-        }
+        plain_name(key, "a setting", problems);
         settings.extend(setting(key, node, problems));
     }
     settings
@@ -105,6 +102,42 @@ fn plain_value(node: &Node) -> Value {
             serde_json::from_str(text).unwrap_or(Value::Null)
         }
         text => Value::String(text.to_owned()),
+    }
+}
+
+/// Reads the texts that a blueprint wants from each pipeline.
+pub(super) fn parameters(node: &Node, problems: &mut Problems) -> Vec<Parameter> {
+    let mut parameters = Vec::new();
+    for (key, node) in map(node, "`parameters`", problems).unwrap_or_default() {
+        plain_name(key, "a parameter", problems);
+        let Some(members) = map(node, "a parameter", problems) else { continue };
+        known_keys(members, &PARAMETER_KEYS, "a parameter", problems);
+        let about = match member(members, "about") {
+            Some(node) => text(node, "`about`", problems).unwrap_or_default(),
+            None => {
+                let message = "a parameter needs `about`, which says what it is for";
+                problems.add(key.place, Code::MissingKey, message, None);
+                String::new()
+            }
+        };
+        let default = member(members, "default").and_then(|node| match &node.value {
+            NodeValue::Scalar(scalar) => Some(scalar.text.clone()),
+            NodeValue::List(_) | NodeValue::Map(_) => {
+                problems.add(node.place, Code::BadValue, "the default must be a text", None);
+                None
+            }
+        });
+        parameters.push(Parameter { name: key.text.clone(), default, about });
+    }
+    parameters
+}
+
+/// A name that can stand behind a dot in an expression.
+fn plain_name(key: &Key, what: &str, problems: &mut Problems) {
+    let plain = |c: char| c.is_ascii_alphanumeric() || c == '_';
+    if key.text.is_empty() || !key.text.chars().all(plain) {
+        let message = format!("the name of {what} has letters, digits and _ only");
+        problems.add(key.place, Code::BadValue, message, None);
     }
 }
 

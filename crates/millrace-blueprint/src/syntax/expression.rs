@@ -84,7 +84,8 @@ fn begins_like_an_expression(text: &str) -> bool {
             let name: String = text.chars().take_while(|c| lexer::is_name(*c)).collect();
             let after = text.get(name.len()..).unwrap_or_default();
             after.starts_with('(')
-                || ((name == "settings" || name == "shared") && after.starts_with('.'))
+                || (["settings", "parameters", "shared"].contains(&name.as_str())
+                    && after.starts_with('.'))
         }
         _ => false,
     }
@@ -244,6 +245,12 @@ impl Parser {
             return match steps.as_slice() {
                 [Step::Key(name)] => Ok(Expression::Setting(name.clone())),
                 _ => Err(Mistake::new(at, "a setting is written settings.NAME")),
+            };
+        }
+        if word == "parameters" {
+            return match steps.as_slice() {
+                [Step::Key(name)] => Ok(Expression::Parameter(name.clone())),
+                _ => Err(Mistake::new(at, "a parameter is written parameters.NAME")),
             };
         }
         match self.names {

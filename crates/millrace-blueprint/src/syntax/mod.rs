@@ -11,6 +11,7 @@ mod declared;
 mod expression;
 pub(crate) mod functions;
 mod lexer;
+mod like;
 mod matching;
 pub(crate) mod parts;
 mod problems;

@@ -16,6 +16,7 @@ impl fmt::Display for Expression {
             Expression::Item(steps) if steps.is_empty() => f.write_str("."),
             Expression::Item(steps) => path(steps, f),
             Expression::Setting(name) => write!(f, "settings.{name}"),
+            Expression::Parameter(name) => write!(f, "parameters.{name}"),
             Expression::First { left, blank, right } => {
                 write!(f, "{left} {} {right}", if *blank { "?|" } else { "??" })
             }
@@ -37,6 +38,7 @@ impl fmt::Display for Expression {
             | Expression::Each { .. }
             | Expression::With { .. }
             | Expression::Exact(_)
+            | Expression::Table { .. }
             | Expression::Choice { .. } => f.write_str("a nested value"),
         }
     }

@@ -12,7 +12,7 @@ use super::matching;
 use super::problems::Problems;
 use super::tree::{Key, Node, NodeValue, Scalar};
 use crate::segment;
-use crate::settings::{Setting, SettingKind};
+use crate::settings::{Parameter, Setting, SettingKind};
 
 /// The key of a spread.
 const SPREAD: &str = "...";
@@ -23,10 +23,17 @@ pub(crate) const SETTING_PREFIX: &str = "settings.";
 /// Keys that make an object a form of the language.
 const FORM_KEYS: [&str; 4] = ["each", "as", "then", "else"];
 
+/// The key of a map of values for every value that has no key of its own.
+const ANY_KEY: &str = "*";
+
+const FORMS: &str = "the forms are {each, as}, {with, as}, {when, then, else} and {map, to}";
+
 /// What values are read against.
 pub(crate) struct Reader<'a> {
     pub(crate) problems: &'a mut Problems,
-    pub(crate) settings: &'a [Setting],
+    pub(crate) declared: Declared<'a>,
+    /// The rules of the blueprint, for `like`.
+    pub(crate) rules: &'a [Node],
     /// The blocks of `shared`, by name.
     pub(crate) shared: &'a HashMap<String, Block>,
     /// How many `each` and `with` are around the value.
@@ -37,6 +44,13 @@ pub(crate) struct Reader<'a> {
     pub(crate) size: &'a mut usize,
 }
 
+/// What a blueprint declares for its expressions.
+#[derive(Clone, Copy, Default)]
+pub(crate) struct Declared<'a> {
+    pub(crate) settings: &'a [Setting],
+    pub(crate) parameters: &'a [Parameter],
+}
+
 /// A block of `shared`, ready to be copied to where it is spread.
 pub(crate) struct Block {
     pub(crate) entries: Vec<Entry>,
@@ -44,14 +58,21 @@ pub(crate) struct Block {
     pub(crate) size: usize,
 }
 
-/// How many keys a value map may have.
-const VALUE_MAP_LIMIT: usize = 100;
-
 /// How many values a blueprint may have. Shared blocks that use shared blocks would otherwise
 /// make a small text as large as they like; slots and names are numbered in 16 bits.
 const SIZE_LIMIT: usize = 50_000;
 
-impl Reader<'_> {
+impl<'a> Reader<'a> {
+    /// A reader of values that stand in no `each`.
+    pub(crate) fn new(
+        problems: &'a mut Problems,
+        declared: Declared<'a>,
+        shared: &'a HashMap<String, Block>,
+        size: &'a mut usize,
+    ) -> Reader<'a> {
+        Reader { problems, declared, rules: &[], shared, items: 0, lists: 0, size }
+    }
+
     /// Counts values; false when there are too many.
     pub(crate) fn grow(&mut self, place: Place, by: usize) -> bool {
         let fits = self.size.saturating_add(by) <= SIZE_LIMIT;
@@ -81,14 +102,10 @@ impl Reader<'_> {
         if segment::is_directive(members) {
             return segment::read(node, self);
         }
-        if let [(first, value), (second, to)] = members
-            && first.text == "map"
-            && second.text == "to"
-        {
-            return self.value_map(value, to);
+        if is_table(members) {
+            return self.table(node, members);
         }
-        let form = members.iter().any(|(key, _)| FORM_KEYS.contains(&key.text.as_str()));
-        if !form {
+        if !is_form(members) {
             return Expression::Object(self.entries(members));
         }
         let member = |name: &str| members.iter().find(|(key, _)| key.text == name).map(|(_, n)| n);
@@ -118,52 +135,33 @@ impl Reader<'_> {
                     node.place,
                     Code::BadExpression,
                     "this map is neither an object nor a form of the language",
-                    Some("the forms are {each, as}, {with, as} and {when, then, else}".to_owned()),
+                    Some(FORMS.to_owned()),
                 );
                 Expression::Nothing
             }
         }
     }
 
-    /// `{map, to}`: what stands beside the text of a value, or beside `"*"`; read as choices.
-    fn value_map(&mut self, value: &Node, to: &Node) -> Expression {
-        let place = value.place;
-        let value = self.value(value);
-        let NodeValue::Map(members) = &to.value else {
-            let message = format!("`to` is a map, not {}", to.describe());
-            self.problems.add(to.place, Code::BadValue, message, None);
+    /// `{map: value, to: {key: value, "*": value}}`.
+    fn table(&mut self, node: &Node, members: &[(Key, Node)]) -> Expression {
+        let member = |name: &str| members.iter().find(|(key, _)| key.text == name).map(|(_, n)| n);
+        let (Some(value), Some(to), 2) = (member("map"), member("to"), members.len()) else {
+            let message = "a map of values has the keys `map` and `to` only";
+            self.problems.add(node.place, Code::BadExpression, message, Some(FORMS.to_owned()));
             return Expression::Nothing;
         };
-        // Choices stand in each other, and what runs them may recurse.
-        if members.len() > VALUE_MAP_LIMIT {
-            let message = format!("a value map has at most {VALUE_MAP_LIMIT} keys");
-            self.problems.add(to.place, Code::BadValue, message, None);
+        let value = Box::new(self.value(value));
+        let NodeValue::Map(keys) = &to.value else {
+            let message = format!("`to` takes a map of keys and values, not {}", to.describe());
+            self.problems.add(to.place, Code::BadExpression, message, None);
             return Expression::Nothing;
+        };
+        let (mut rows, mut other) = (Vec::new(), Expression::Nothing);
+        for (key, node) in keys {
+            let value = self.value(node);
+            if key.text == ANY_KEY { other = value } else { rows.push((key.text.clone(), value)) }
         }
-        let mut otherwise = Expression::Nothing;
-        let (any, keys): (Vec<_>, Vec<_>) = members.iter().partition(|(key, _)| key.text == "*");
-        for (_, node) in any {
-            otherwise = Expression::Choice {
-                when: Box::new(Condition::Exists(value.clone())),
-                then: Box::new(self.value(node)),
-                otherwise: Box::new(Expression::Nothing),
-            };
-        }
-        for (key, node) in keys.into_iter().rev() {
-            let then = self.value(node);
-            if !self.grow(place, 2) {
-                return Expression::Nothing;
-            }
-            let text = Expression::Call {
-                function: Function::Text,
-                arguments: vec![value.clone()],
-                words: Vec::new(),
-            };
-            let when = Condition::Equal(text, Expression::Text(key.text.clone()));
-            let (when, then) = (Box::new(when), Box::new(then));
-            otherwise = Expression::Choice { when, then, otherwise: Box::new(otherwise) };
-        }
-        otherwise
+        Expression::Table { value, rows, other: Box::new(other) }
     }
 
     fn each(&mut self, list: &Node, shape: &Node) -> Expression {
@@ -236,7 +234,7 @@ impl Reader<'_> {
     fn check_name(&mut self, key: &Key) {
         let Some(name) = key.text.strip_prefix(SETTING_PREFIX) else { return };
         self.check(key.place, &Expression::Setting(name.to_owned()));
-        let found = self.settings.iter().find(|setting| setting.name == name);
+        let found = self.declared.settings.iter().find(|setting| setting.name == name);
         let texts =
             |setting: &Setting| setting.default.is_string() || setting.kind == SettingKind::List;
         if found.is_some_and(|setting| !texts(setting)) {
@@ -276,6 +274,7 @@ impl Reader<'_> {
             | Expression::Bool(_)
             | Expression::Null
             | Expression::Place
+            | Expression::Parameter(_)
             | Expression::Template { .. }
             | Expression::List(_)
             | Expression::Each { .. } => false,
@@ -288,6 +287,7 @@ impl Reader<'_> {
             | Expression::Object(_)
             | Expression::With { .. }
             | Expression::Exact(_)
+            | Expression::Table { .. }
             | Expression::Choice { .. } => true,
         };
         if !object {
@@ -320,14 +320,18 @@ impl Reader<'_> {
 
     /// The kind of a setting; none for a setting that is not there.
     pub(crate) fn kind_of(&self, name: &str) -> Option<&SettingKind> {
-        self.settings.iter().find(|setting| setting.name == name).map(|setting| &setting.kind)
+        self.declared
+            .settings
+            .iter()
+            .find(|setting| setting.name == name)
+            .map(|setting| &setting.kind)
     }
 
     /// Checks that a setting is there and of a kind. Where one text is wanted, a list will do: its
     /// texts come one by one under `for_each`.
     fn setting_of(&mut self, place: Place, name: &str, kind: &SettingKind) {
         self.check(place, &Expression::Setting(name.to_owned()));
-        let found = self.settings.iter().find(|setting| setting.name == name);
+        let found = self.declared.settings.iter().find(|setting| setting.name == name);
         let fits = |have: &SettingKind| {
             have == kind || (*kind == SettingKind::Text && *have == SettingKind::List)
         };
@@ -400,11 +404,19 @@ impl Reader<'_> {
     fn check(&mut self, place: Place, part: &Expression) {
         match part {
             Expression::Setting(name)
-                if !self.settings.iter().any(|setting| setting.name == *name) =>
+                if !self.declared.settings.iter().any(|setting| setting.name == *name) =>
             {
                 let known: Vec<&str> =
-                    self.settings.iter().map(|setting| setting.name.as_str()).collect();
+                    self.declared.settings.iter().map(|setting| setting.name.as_str()).collect();
                 self.problems.unknown(place, Code::UnknownSetting, "the setting", name, &known);
+            }
+            Expression::Parameter(name) => {
+                let known: Vec<&str> =
+                    self.declared.parameters.iter().map(|one| one.name.as_str()).collect();
+                if !known.contains(&name.as_str()) {
+                    let (code, what) = (Code::UnknownSetting, "the parameter");
+                    self.problems.unknown(place, code, what, name, &known);
+                }
             }
             Expression::Call { function, words, .. } => {
                 for word in words {
@@ -435,6 +447,18 @@ impl Reader<'_> {
             _ => {}
         }
     }
+}
+
+fn is_table(members: &[(Key, Node)]) -> bool {
+    let has = |name: &str| members.iter().any(|(key, _)| key.text == name);
+    has("map") && has("to")
+}
+
+/// True for a map that is a form of the language or a directive, and no object.
+pub(crate) fn is_form(members: &[(Key, Node)]) -> bool {
+    segment::is_directive(members)
+        || is_table(members)
+        || members.iter().any(|(key, _)| FORM_KEYS.contains(&key.text.as_str()))
 }
 
 /// True for paths and `??` of paths.

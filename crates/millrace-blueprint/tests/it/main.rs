@@ -15,6 +15,7 @@ mod default_blueprint;
 mod explain;
 mod guide;
 mod hostile;
+mod language;
 mod limits;
 mod odd_events;
 mod segment;
