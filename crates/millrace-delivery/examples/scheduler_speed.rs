@@ -11,7 +11,9 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use millrace_delivery::receipt::Receipt;
-use millrace_delivery::scheduler::{Limits, MappedEvent, RequestId, Scheduler};
+use millrace_delivery::scheduler::{
+    Limits, MappedEvent, ProjectKeys, ProjectNumber, RequestId, Scheduler,
+};
 use millrace_model::entropy::SeededEntropy;
 use millrace_model::id::{Position, Seq};
 use millrace_model::row::{Endpoint, LaneKey, Lanes, Row, RowRole};
@@ -39,8 +41,9 @@ fn main() {
 
 /// Sends all rows; the number of requests.
 fn run(identities: u64, portion: u64, step: Duration) -> u64 {
-    let mut scheduler = Scheduler::new(Limits::default(), Arc::new(SeededEntropy::new(1)));
-    scheduler.token_is_proven();
+    let mut scheduler =
+        Scheduler::new(Limits::default(), ProjectKeys::default(), Arc::new(SeededEntropy::new(1)));
+    scheduler.token_is_proven(ProjectNumber::OWN);
     let bytes = Bytes::from_static(&[b'x'; 200]);
     let (mut pushed, mut ended, mut now) = (0, 0, Duration::from_secs(1));
     let mut flights: VecDeque<(RequestId, Duration)> = VecDeque::new();

@@ -57,7 +57,7 @@ use crate::engine::errand::{Errand, Progress};
 use crate::engine::mapping::Portion;
 use crate::engine::status::IntegrationState;
 use crate::journal::Closed;
-use crate::mixpanel::{MixpanelOptions, RequestParts, Response, TransportError};
+use crate::mixpanel::{Projects, RequestParts, Response, TransportError};
 use crate::scheduler::Limits;
 
 /// What the destination says to a request: an answer, or why there is none.
@@ -70,7 +70,7 @@ const MAX_REQUESTS: usize = 100_000;
 /// Some events, and how they are to be sent.
 #[derive(Debug)]
 pub struct Rehearsal {
-    options: MixpanelOptions,
+    projects: Projects,
     limits: Limits,
     token_is_proven: bool,
     start: UnixMillis,
@@ -124,9 +124,9 @@ pub enum Fate {
 impl Rehearsal {
     /// A rehearsal without events, with the limits of production.
     #[must_use]
-    pub fn new(options: MixpanelOptions) -> Rehearsal {
+    pub fn new(projects: impl Into<Projects>) -> Rehearsal {
         Rehearsal {
-            options,
+            projects: projects.into(),
             limits: Limits::default(),
             token_is_proven: false,
             start: UnixMillis(0),
@@ -162,7 +162,8 @@ impl Rehearsal {
         let number = self.portions.len();
         let index = u32::try_from(number).unwrap_or(u32::MAX);
         let mut portion = Portion::default();
-        portion.take(Position { seq: Seq(0), index }, false, mapped, &mut rows);
+        let position = Position { seq: Seq(0), index };
+        portion.take(position, false, mapped, &mut rows, &self.projects);
         self.portions.push(portion);
         number
     }
@@ -179,7 +180,7 @@ impl Rehearsal {
 /// A rehearsal under way.
 struct Stage {
     course: Course,
-    options: Arc<MixpanelOptions>,
+    projects: Arc<Projects>,
     portions: std::vec::IntoIter<Portion>,
     clock: Arc<ManualClock>,
     requests: Vec<RehearsedRequest>,
@@ -188,18 +189,18 @@ struct Stage {
 
 impl Stage {
     fn new(rehearsal: Rehearsal) -> Stage {
-        let Rehearsal { options, limits, token_is_proven, start, portions } = rehearsal;
-        let options = Arc::new(options);
+        let Rehearsal { projects, limits, token_is_proven, start, portions } = rehearsal;
+        let projects = Arc::new(projects);
         let clock = Arc::new(ManualClock::at(start));
         let shown: Arc<ManualClock> = Arc::clone(&clock);
         let entropy = Arc::new(SeededEntropy::new(0));
-        let mut course = Course::new(limits, Arc::clone(&options), shown, entropy);
+        let mut course = Course::new(limits, Arc::clone(&projects), shown, entropy);
         if token_is_proven {
-            course.token_is_proven();
+            course.tokens_are_proven();
         }
         let fates = portions.iter().map(|_| None).collect();
         let portions = portions.into_iter();
-        Stage { course, options, portions, clock, requests: Vec::new(), fates }
+        Stage { course, projects, portions, clock, requests: Vec::new(), fates }
     }
 
     fn now(&self) -> Duration {
@@ -214,14 +215,14 @@ impl Stage {
                 break;
             }
             match (self.course.next(now), self.course.wake()) {
-                (Some(Step::Probe), _) => {
-                    let errand = Errand::to_prove(Arc::clone(&self.options));
+                (Some(Step::Probe(project)), _) => {
+                    let errand = Errand::to_prove(&self.projects, project);
                     self.carry(errand, &[], answer);
                 }
                 (Some(Step::Send(outgoing)), _) => {
                     let events: Vec<usize> =
                         outgoing.events.iter().map(|event| event.index as usize).collect();
-                    let errand = Errand::with_rows(Arc::clone(&self.options), outgoing);
+                    let errand = Errand::with_rows(&self.projects, outgoing);
                     self.carry(errand, &events, answer);
                 }
                 // A millisecond more, because the clock counts no smaller spans.
@@ -320,7 +321,7 @@ impl Stage {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::mixpanel::{Region, TransportErrorKind};
+    use crate::mixpanel::{MixpanelOptions, Region, TransportErrorKind};
     use millrace_model::row::{Endpoint, LaneKey, Lanes, Row, RowRole};
     use millrace_model::secret::Secret;
 

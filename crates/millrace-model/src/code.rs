@@ -108,6 +108,8 @@ codes! {
     WrongKind = "MR2010";
     /// The event asks for more rows than one event may give.
     TooManyItems = "MR2011";
+    /// The event is for a project that the integration does not declare.
+    UndeclaredProject = "MR2012";
 
     /// Mixpanel refused the row.
     RowRejected = "MR3001";

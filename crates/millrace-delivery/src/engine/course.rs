@@ -19,15 +19,15 @@ use super::errand::{Carried, Found};
 use super::probing::Probing;
 use super::status::{IntegrationState, LastError};
 use crate::journal::Closed;
-use crate::mixpanel::{Credentials, MixpanelOptions};
+use crate::mixpanel::{Credentials, Projects};
 use crate::receipt::{Proof, Receipt};
-use crate::scheduler::{Limits, MappedEvent, Outgoing, RequestId, Scheduler};
+use crate::scheduler::{Limits, MappedEvent, Outgoing, ProjectNumber, RequestId, Scheduler};
 
 /// What is to be sent.
 #[derive(Debug)]
 pub(crate) enum Step {
-    /// A probe. Whoever sends it says what was found.
-    Probe,
+    /// A probe of a project. Whoever sends it says what was found.
+    Probe(ProjectNumber),
     /// Rows. Whoever sends them says what was found.
     Send(Outgoing),
 }
@@ -35,8 +35,11 @@ pub(crate) enum Step {
 #[derive(Debug)]
 pub(crate) struct Course {
     scheduler: Scheduler,
-    options: Arc<MixpanelOptions>,
-    probing: Probing,
+    projects: Arc<Projects>,
+    /// By the numbers of the projects.
+    probing: Vec<Probing>,
+    /// Whose answer made the pause, while there is one with a cause.
+    cause: ProjectNumber,
     clock: Arc<dyn Clock>,
     state: IntegrationState,
     last_error: Option<LastError>,
@@ -47,16 +50,20 @@ pub(crate) struct Course {
 impl Course {
     pub(crate) fn new(
         mut limits: Limits,
-        options: Arc<MixpanelOptions>,
+        projects: Arc<Projects>,
         clock: Arc<dyn Clock>,
         entropy: Arc<dyn Entropy>,
     ) -> Course {
         // What the client adds to each update: {"$token":"..", before the rest of it.
-        limits.profile_overhead = options.token().expose().len() + 16;
+        let longest = projects.all().map(|options| options.token().expose().len()).max();
+        limits.profile_overhead = longest.unwrap_or_default() + 16;
+        let keys = projects.keys().clone();
+        let probing = keys.numbers().map(|_| Probing::new(Arc::clone(&entropy))).collect();
         Course {
-            scheduler: Scheduler::new(limits, Arc::clone(&entropy)),
-            options,
-            probing: Probing::new(entropy),
+            scheduler: Scheduler::new(limits, keys, entropy),
+            projects,
+            probing,
+            cause: ProjectNumber::OWN,
             clock,
             state: IntegrationState::Running,
             last_error: None,
@@ -93,51 +100,66 @@ impl Course {
 
     /// What is to be sent now, if there is something.
     pub(crate) fn next(&mut self, now: Duration) -> Option<Step> {
-        if self.wants_probe() && now >= self.probing.due() {
-            self.probing.sent();
-            return Some(Step::Probe);
+        let mut numbers = self.projects.keys().numbers();
+        if let Some(project) =
+            numbers.find(|number| self.probe_due(*number).is_some_and(|due| now >= due))
+        {
+            self.probing_of(project, Probing::sent);
+            return Some(Step::Probe(project));
         }
         self.scheduler.next_request(now).map(Step::Send)
     }
 
     /// When to ask again, if nothing happens before.
     pub(crate) fn wake(&self) -> Option<Duration> {
-        let probe = self.wants_probe().then(|| self.probing.due());
+        let probe =
+            self.projects.keys().numbers().filter_map(|number| self.probe_due(number)).min();
         match (self.scheduler.wake(), probe) {
             (Some(a), Some(b)) => Some(a.min(b)),
             (only, None) | (None, only) => only,
         }
     }
 
-    /// A probe is wanted before the first profile row leaves, and to end a pause that has a cause.
-    fn wants_probe(&self) -> bool {
+    /// When a project is to be probed, if it is: before its first profile row leaves, and to end a
+    /// pause that it has caused.
+    fn probe_due(&self, project: ProjectNumber) -> Option<Duration> {
+        let probing = self.probing.get(project.index()).filter(|probing| !probing.is_out())?;
         let paused = matches!(self.state, IntegrationState::Paused { code: Some(_), .. });
-        !self.probing.is_out() && (paused || self.scheduler.wants_proof())
+        let wanted = (paused && self.cause == project) || self.scheduler.wants_proof(project);
+        wanted.then(|| probing.due())
     }
 
-    /// The token is good, as somebody else has found out.
-    pub(crate) const fn token_is_proven(&mut self) {
-        self.scheduler.token_is_proven();
+    fn probing_of(&mut self, project: ProjectNumber, change: impl FnOnce(&mut Probing)) {
+        if let Some(probing) = self.probing.get_mut(project.index()) {
+            change(probing);
+        }
+    }
+
+    /// All tokens are good, as somebody else has found out.
+    pub(crate) fn tokens_are_proven(&mut self) {
+        for project in self.projects.keys().numbers() {
+            self.scheduler.token_is_proven(project);
+        }
     }
 
     /// Takes what was found.
     pub(crate) fn found(&mut self, now: Duration, found: Found) {
         match found {
             Found::Receipt(carried, receipt) => self.receive(now, carried, receipt),
-            Found::Proof(proof) => self.take_proof(now, proof),
+            Found::Proof(project, proof) => self.take_proof(now, project, proof),
         }
     }
 
-    /// Nobody knows how far a request came; without one, a probe.
-    pub(crate) fn broken_off(&mut self, now: Duration, request: Option<RequestId>) {
-        match request {
-            Some(id) => {
-                let (code, reason) = (Code::UnclearAnswer, "the request was broken off".to_owned());
-                let receipt = Receipt::Retry { after: None, code, reason, perhaps_taken: true };
-                self.scheduler.answer(now, id, receipt);
-            }
-            None => self.probing.failed(now),
-        }
+    /// Nobody knows how far a request came.
+    pub(crate) fn request_broken_off(&mut self, now: Duration, id: RequestId) {
+        let (code, reason) = (Code::UnclearAnswer, "the request was broken off".to_owned());
+        let receipt = Receipt::Retry { after: None, code, reason, perhaps_taken: true };
+        self.scheduler.answer(now, id, receipt);
+    }
+
+    /// Nobody knows how far a probe came.
+    pub(crate) fn probe_broken_off(&mut self, now: Duration, project: ProjectNumber) {
+        self.probing_of(project, |probing| probing.failed(now));
     }
 
     /// A request was not sent, and nothing more will be.
@@ -146,12 +168,12 @@ impl Course {
     }
 
     fn receive(&mut self, now: Duration, carried: Carried, receipt: Receipt) {
-        let Carried { id, endpoint, rows } = carried;
+        let Carried { id, project, endpoint, rows } = carried;
         let mut cause = None;
         match &receipt {
-            Receipt::Delivered => self.went_well(endpoint),
+            Receipt::Delivered => self.went_well(project, endpoint),
             Receipt::Partly(refused) => {
-                self.went_well(endpoint);
+                self.went_well(project, endpoint);
                 if let Some(first) = refused.first() {
                     self.note_error(Code::RowRejected, first.words.clone());
                 }
@@ -166,39 +188,58 @@ impl Course {
         }
         self.scheduler.answer(now, id, receipt);
         if let Some((code, reason)) = cause {
-            self.probing.caused_by(endpoint);
-            if self.pause(now, Some(code), reason) {
-                self.probing.back_off(now);
-            }
+            let reason = self.named(project, reason);
+            self.cause = project;
+            let begins = self.pause(now, Some(code), reason);
+            self.probing_of(project, |probing| {
+                probing.caused_by(endpoint);
+                if begins {
+                    probing.back_off(now);
+                }
+            });
         }
     }
 
-    fn went_well(&mut self, endpoint: Endpoint) {
-        self.probing.went_well(endpoint);
+    /// A reason, with the project if it is not the integration's own.
+    fn named(&self, project: ProjectNumber, reason: String) -> String {
+        match self.projects.name(project) {
+            Some(name) => format!("project {name}: {reason}"),
+            None => reason,
+        }
+    }
+
+    fn went_well(&mut self, project: ProjectNumber, endpoint: Endpoint) {
+        self.probing_of(project, |probing| probing.went_well(endpoint));
         // A strict import with the token as credentials proves the token as well as a probe.
-        let strict_token =
-            self.options.strict() && matches!(self.options.credentials(), Credentials::Token);
+        let options = self.projects.options(project);
+        let strict_token = options.strict() && matches!(options.credentials(), Credentials::Token);
         if endpoint == Endpoint::Import && strict_token {
-            self.scheduler.token_is_proven();
+            self.scheduler.token_is_proven(project);
         }
     }
 
-    fn take_proof(&mut self, now: Duration, proof: Proof) {
+    fn take_proof(&mut self, now: Duration, project: ProjectNumber, proof: Proof) {
         match proof {
             Proof::Good => {
-                self.probing.answered_well();
-                self.scheduler.token_is_proven();
-                if matches!(self.state, IntegrationState::Paused { code: Some(_), .. }) {
+                self.probing_of(project, Probing::answered_well);
+                self.scheduler.token_is_proven(project);
+                let paused = matches!(self.state, IntegrationState::Paused { code: Some(_), .. });
+                if paused && self.cause == project {
                     self.resume(now);
                 }
             }
             Proof::Bad { code, reason } => {
-                self.probing.failed(now);
-                self.probing.caused_by(Endpoint::Import);
+                self.probing_of(project, |probing| {
+                    probing.failed(now);
+                    probing.caused_by(Endpoint::Import);
+                });
+                let reason = self.named(project, reason);
+                self.cause = project;
                 let _began = self.pause(now, Some(code), reason);
             }
             Proof::Unknown { code, reason } => {
-                self.probing.failed(now);
+                self.probing_of(project, |probing| probing.failed(now));
+                let reason = self.named(project, reason);
                 self.note_error(code, reason);
             }
         }

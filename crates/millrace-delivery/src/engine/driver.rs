@@ -20,7 +20,7 @@ use super::handle::Command;
 use super::seams::EventSink;
 use super::status::{IntegrationState, IntegrationStatus, LastError};
 use crate::mixpanel::Transport;
-use crate::scheduler::RequestId;
+use crate::scheduler::{ProjectNumber, RequestId};
 
 /// How long requests in flight may take when the journal has failed and the engine stops itself.
 const FAILURE_DEADLINE: Duration = Duration::from_secs(10);
@@ -40,6 +40,8 @@ pub(super) struct Driver {
     flights: JoinSet<Landing>,
     /// Which request a task carries, should the task itself fail.
     carriers: HashMap<tokio::task::Id, RequestId>,
+    /// Whose credentials a task asks about, likewise.
+    probes: HashMap<tokio::task::Id, ProjectNumber>,
     show: watch::Sender<IntegrationStatus>,
 }
 
@@ -53,17 +55,18 @@ impl Driver {
         entropy: Arc<dyn Entropy>,
         show: watch::Sender<IntegrationStatus>,
     ) -> Driver {
-        let mixpanel = Arc::new(options.mixpanel);
+        let projects = Arc::new(options.projects);
         let course =
-            Course::new(options.limits, Arc::clone(&mixpanel), Arc::clone(&clock), entropy);
+            Course::new(options.limits, Arc::clone(&projects), Arc::clone(&clock), entropy);
         Driver {
             integration: options.id,
             course,
             feed,
-            route: Route { options: mixpanel, sink, transport, clock },
+            route: Route { projects, sink, transport, clock },
             start: Instant::now(),
             flights: JoinSet::new(),
             carriers: HashMap::new(),
+            probes: HashMap::new(),
             show,
         }
     }
@@ -109,8 +112,9 @@ impl Driver {
         let now = self.now();
         while let Some(step) = self.course.next(now) {
             match step {
-                Step::Probe => {
-                    self.flights.spawn(self.route.clone().probe());
+                Step::Probe(project) => {
+                    let task = self.flights.spawn(self.route.clone().probe(project));
+                    self.probes.insert(task.id(), project);
                 }
                 Step::Send(outgoing) => {
                     self.route.sink.sending(&outgoing.events);
@@ -161,6 +165,7 @@ impl Driver {
         match landed? {
             Ok((task, landing)) => {
                 self.carriers.remove(&task);
+                self.probes.remove(&task);
                 match landing {
                     Landing::Found(found) => {
                         self.course.found(now, found);
@@ -174,7 +179,12 @@ impl Driver {
             }
             // A bug of ours in the flight, or the runtime going down.
             Err(error) => {
-                self.course.broken_off(now, self.carriers.remove(&error.id()));
+                if let Some(id) = self.carriers.remove(&error.id()) {
+                    self.course.request_broken_off(now, id);
+                }
+                if let Some(project) = self.probes.remove(&error.id()) {
+                    self.course.probe_broken_off(now, project);
+                }
                 None
             }
         }

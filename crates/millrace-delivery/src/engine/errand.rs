@@ -12,9 +12,11 @@ use millrace_model::row::Endpoint;
 use millrace_model::time::UnixMillis;
 
 use crate::mixpanel::request::{probe, request};
-use crate::mixpanel::{Credentials, MixpanelOptions, RequestParts, Response, TransportError};
+use crate::mixpanel::{
+    Credentials, MixpanelOptions, Projects, RequestParts, Response, TransportError,
+};
 use crate::receipt::{self, Proof, Receipt};
-use crate::scheduler::{Outgoing, RequestId};
+use crate::scheduler::{Outgoing, ProjectNumber, RequestId};
 
 /// What an errand came to.
 #[derive(Debug)]
@@ -22,15 +24,23 @@ pub(crate) enum Found {
     /// A request has its receipt.
     Receipt(Carried, Receipt),
     /// A probe was answered.
-    Proof(Proof),
+    Proof(ProjectNumber, Proof),
 }
 
 /// Which request it was.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Carried {
     pub(crate) id: RequestId,
+    pub(crate) project: ProjectNumber,
     pub(crate) endpoint: Endpoint,
     pub(crate) rows: usize,
+}
+
+impl Carried {
+    pub(crate) const fn of(outgoing: &Outgoing) -> Carried {
+        let Outgoing { id, project, endpoint, .. } = outgoing;
+        Carried { id: *id, project: *project, endpoint: *endpoint, rows: outgoing.insert_ids.len() }
+    }
 }
 
 /// What follows an answer.
@@ -44,6 +54,7 @@ pub(crate) enum Progress {
 
 #[derive(Debug)]
 pub(crate) struct Errand {
+    project: ProjectNumber,
     options: Arc<MixpanelOptions>,
     stage: Stage,
 }
@@ -59,15 +70,17 @@ enum Stage {
 
 impl Errand {
     /// To send these rows.
-    pub(crate) fn with_rows(options: Arc<MixpanelOptions>, outgoing: Outgoing) -> Errand {
-        let Outgoing { id, endpoint, bodies, insert_ids, .. } = outgoing;
-        let carried = Carried { id, endpoint, rows: insert_ids.len() };
-        Errand { options, stage: Stage::Rows { carried, bodies, insert_ids } }
+    pub(crate) fn with_rows(projects: &Projects, outgoing: Outgoing) -> Errand {
+        let carried = Carried::of(&outgoing);
+        let Outgoing { project, bodies, insert_ids, .. } = outgoing;
+        let options = Arc::clone(projects.options(project));
+        Errand { project, options, stage: Stage::Rows { carried, bodies, insert_ids } }
     }
 
     /// To ask whether the credentials are good (DESIGN 9.16).
-    pub(crate) const fn to_prove(options: Arc<MixpanelOptions>) -> Errand {
-        Errand { options, stage: Stage::Probe { doubted: None, token_alone: false } }
+    pub(crate) fn to_prove(projects: &Projects, project: ProjectNumber) -> Errand {
+        let options = Arc::clone(projects.options(project));
+        Errand { project, options, stage: Stage::Probe { doubted: None, token_alone: false } }
     }
 
     /// What to send next, not yet packed. Takes milliseconds for a full batch.
@@ -87,7 +100,8 @@ impl Errand {
         answer: &Result<Response, TransportError>,
         now: UnixMillis,
     ) -> Progress {
-        match self.stage {
+        let Errand { project, options, stage } = self;
+        match stage {
             Stage::Rows { carried, ref insert_ids, .. } => {
                 let receipt = receipt::read(answer, insert_ids, now);
                 let in_doubt = carried.endpoint == Endpoint::Import
@@ -97,20 +111,20 @@ impl Errand {
                     // every row in turn. A probe tells the two apart.
                     let doubted = Some((carried, receipt));
                     let stage = Stage::Probe { doubted, token_alone: false };
-                    return Progress::Ask(Errand { options: self.options, stage });
+                    return Progress::Ask(Errand { project, options, stage });
                 }
-                Progress::Done(Found::Receipt(carried, redacted(receipt, &self.options)))
+                Progress::Done(Found::Receipt(carried, redacted(receipt, &options)))
             }
             Stage::Probe { doubted, token_alone } => {
                 let proof = receipt::read_proof(answer, now);
                 // Other credentials say nothing about the token that profile updates carry.
-                let both = !matches!(self.options.credentials(), Credentials::Token);
+                let both = !matches!(options.credentials(), Credentials::Token);
                 if both && !token_alone && proof == Proof::Good {
                     let stage = Stage::Probe { doubted, token_alone: true };
-                    return Progress::Ask(Errand { options: self.options, stage });
+                    return Progress::Ask(Errand { project, options, stage });
                 }
                 let Some((carried, receipt)) = doubted else {
-                    return Progress::Done(Found::Proof(redacted_proof(proof, &self.options)));
+                    return Progress::Done(Found::Proof(project, redacted_proof(proof, &options)));
                 };
                 let receipt = match proof {
                     Proof::Good => receipt,
@@ -119,7 +133,7 @@ impl Errand {
                         Receipt::Retry { after: None, code, reason, perhaps_taken: true }
                     }
                 };
-                Progress::Done(Found::Receipt(carried, redacted(receipt, &self.options)))
+                Progress::Done(Found::Receipt(carried, redacted(receipt, &options)))
             }
         }
     }

@@ -12,6 +12,7 @@ use tokio::task::JoinHandle;
 
 use super::mapping::{Portion, Workshop};
 use super::seams::{EventSource, MapEvents};
+use crate::mixpanel::Projects;
 
 /// What the feeder hands on.
 #[derive(Debug)]
@@ -47,20 +48,20 @@ impl Drop for Feed {
 pub(super) fn start(
     source: Box<dyn EventSource>,
     mapping: Arc<dyn MapEvents>,
+    projects: Arc<Projects>,
     read_bytes: usize,
 ) -> Feed {
     let (send, portions) = mpsc::channel(1);
-    let task = tokio::spawn(feed(source, mapping, read_bytes, send));
+    let task = tokio::spawn(feed(source, Workshop::new(mapping, projects), read_bytes, send));
     Feed { portions, task }
 }
 
 async fn feed(
     mut source: Box<dyn EventSource>,
-    mapping: Arc<dyn MapEvents>,
+    mut workshop: Workshop,
     read_bytes: usize,
     send: mpsc::Sender<Fed>,
 ) {
-    let mut workshop = Workshop::new(mapping);
     while let Ok(place) = send.reserve().await {
         let batches = match source.next(read_bytes).await {
             Ok(batches) => batches,

@@ -8,9 +8,9 @@ use millrace_model::time::Clock;
 
 use super::errand::{Carried, Errand, Found, Progress};
 use super::seams::EventSink;
-use crate::mixpanel::{MixpanelOptions, Transport};
+use crate::mixpanel::{Projects, Transport};
 use crate::receipt::Receipt;
-use crate::scheduler::{Outgoing, RequestId};
+use crate::scheduler::{Outgoing, ProjectNumber, RequestId};
 
 /// What a flight came to.
 #[derive(Debug)]
@@ -24,7 +24,7 @@ pub(super) enum Landing {
 /// What all flights of an integration share.
 #[derive(Clone)]
 pub(super) struct Route {
-    pub(super) options: Arc<MixpanelOptions>,
+    pub(super) projects: Arc<Projects>,
     pub(super) sink: Arc<dyn EventSink>,
     pub(super) transport: Arc<dyn Transport>,
     pub(super) clock: Arc<dyn Clock>,
@@ -34,8 +34,8 @@ impl Route {
     /// Sends a request once, and what its answer makes necessary to ask.
     pub(super) async fn fly(self, outgoing: Outgoing) -> Landing {
         let (id, repeatable) = (outgoing.id, outgoing.repeatable);
-        let carried = Carried { id, endpoint: outgoing.endpoint, rows: outgoing.insert_ids.len() };
-        let errand = Errand::with_rows(Arc::clone(&self.options), outgoing);
+        let carried = Carried::of(&outgoing);
+        let errand = Errand::with_rows(&self.projects, outgoing);
         let build = move || {
             let parts = errand.parts().packed();
             (errand, parts)
@@ -72,9 +72,9 @@ impl Route {
         }
     }
 
-    /// Asks whether the credentials are good.
-    pub(super) async fn probe(self) -> Landing {
-        let errand = Errand::to_prove(Arc::clone(&self.options));
+    /// Asks whether the credentials of a project are good.
+    pub(super) async fn probe(self, project: ProjectNumber) -> Landing {
+        let errand = Errand::to_prove(&self.projects, project);
         Landing::Found(self.finish(Progress::Ask(errand)).await)
     }
 

@@ -41,7 +41,9 @@ pub(super) fn start(options: EngineOptions, parts: EngineParts) -> EngineHandle 
     let (commands, command_queue) = mpsc::channel(8);
     let (show, status) = watch::channel(IntegrationStatus::new());
     let sink = Arc::clone(&parts.sink);
-    let feed = feeder::start(parts.source, Arc::clone(&parts.mapping), options.read_bytes);
+    let projects = Arc::new(options.projects.clone());
+    let mapping = Arc::clone(&parts.mapping);
+    let feed = feeder::start(parts.source, mapping, projects, options.read_bytes);
     let driver =
         Driver::new(options, feed, parts.sink, parts.transport, parts.clock, parts.entropy, show);
     let task = tokio::spawn(driver.run(command_queue));

@@ -19,6 +19,7 @@ use millrace_model::time::UnixMillis;
 
 use super::seams::{MapEvent, MapEvents};
 use crate::journal::{Closed, OpenBatch};
+use crate::mixpanel::Projects;
 use crate::scheduler::MappedEvent;
 
 /// What a portion came to. The rows of all events stand in one list: one allocation, not many.
@@ -46,22 +47,30 @@ impl Portion {
         perhaps_sent: bool,
         mapped: Mapped,
         rows: &mut Rows,
+        projects: &Projects,
     ) {
         match mapped {
             Mapped::Send if rows.rows.is_empty() => {
                 let code = Cow::Borrowed(FilterReason::NoRule.as_str());
                 self.closed.push(closed(position, Disposition::Filtered, code, None));
             }
-            Mapped::Send => {
-                let start = self.rows.len();
-                self.rows.append(&mut rows.rows);
-                self.events.push(PortionEvent {
-                    position,
-                    perhaps_sent,
-                    bytes: Bytes::copy_from_slice(&rows.bytes),
-                    rows: start..self.rows.len(),
-                });
-            }
+            Mapped::Send => match projects.check(rows) {
+                Ok(()) => {
+                    let start = self.rows.len();
+                    self.rows.append(&mut rows.rows);
+                    self.events.push(PortionEvent {
+                        position,
+                        perhaps_sent,
+                        bytes: Bytes::copy_from_slice(&rows.bytes),
+                        rows: start..self.rows.len(),
+                    });
+                }
+                Err(undeclared) => {
+                    let code = Cow::Borrowed(undeclared.code().as_str());
+                    let words = Some(undeclared.to_string());
+                    self.closed.push(closed(position, Disposition::SetAside, code, words));
+                }
+            },
             Mapped::Filtered { reason, rule } => {
                 let code = Cow::Borrowed(reason.as_str());
                 self.closed.push(closed(position, Disposition::Filtered, code, rule));
@@ -88,12 +97,13 @@ impl Portion {
 pub(super) struct Workshop {
     mapping: Arc<dyn MapEvents>,
     mapper: Box<dyn MapEvent>,
+    projects: Arc<Projects>,
     rows: Rows,
 }
 
 impl Workshop {
-    pub(super) fn new(mapping: Arc<dyn MapEvents>) -> Workshop {
-        Workshop { mapper: mapping.mapper(), mapping, rows: Rows::default() }
+    pub(super) fn new(mapping: Arc<dyn MapEvents>, projects: Arc<Projects>) -> Workshop {
+        Workshop { mapper: mapping.mapper(), mapping, projects, rows: Rows::default() }
     }
 
     /// Maps the open events of some batches.
@@ -152,7 +162,7 @@ impl Workshop {
             portion.closed.push(closed(position, Disposition::SetAside, code, words));
             return;
         };
-        portion.take(position, perhaps_sent, mapped, &mut self.rows);
+        portion.take(position, perhaps_sent, mapped, &mut self.rows, &self.projects);
     }
 }
 

@@ -46,7 +46,7 @@ use millrace_model::id::IntegrationId;
 use millrace_model::time::Clock;
 
 use crate::journal::Journal;
-use crate::mixpanel::{MixpanelOptions, Transport};
+use crate::mixpanel::{Projects, Transport};
 use crate::scheduler::Limits;
 
 pub use handle::EngineHandle;
@@ -59,7 +59,7 @@ pub struct EngineOptions {
     /// The integration that it serves.
     pub id: IntegrationId,
     /// Where and as whom it sends.
-    pub mixpanel: MixpanelOptions,
+    pub projects: Projects,
     /// The bounds that it keeps.
     pub limits: Limits,
     /// How many bytes of stored events it reads and maps at a time.
@@ -69,9 +69,14 @@ pub struct EngineOptions {
 impl EngineOptions {
     /// Options with the default limits.
     #[must_use]
-    pub fn new(id: IntegrationId, mixpanel: MixpanelOptions) -> EngineOptions {
+    pub fn new(id: IntegrationId, projects: impl Into<Projects>) -> EngineOptions {
         // 256 KiB are some 200 events: one to two milliseconds of mapping at a time.
-        EngineOptions { id, mixpanel, limits: Limits::default(), read_bytes: 256 * 1024 }
+        EngineOptions {
+            id,
+            projects: projects.into(),
+            limits: Limits::default(),
+            read_bytes: 256 * 1024,
+        }
     }
 }
 

@@ -21,6 +21,7 @@ use flate2::write::GzEncoder;
 use millrace_model::row::{Endpoint, Row, Rows};
 
 use super::options::{Credentials, MixpanelOptions};
+use super::projects::{Projects, Undeclared};
 
 /// How the body of a request travels.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -103,17 +104,27 @@ fn gzip(body: &[u8]) -> std::io::Result<Vec<u8>> {
 }
 
 /// The requests that the rows of one event make, in the order of the rows: neighbours for the same
-/// endpoint share a request, rows that cannot be repeated stand apart.
-#[must_use]
-pub fn requests_for(rows: &Rows, options: &MixpanelOptions) -> Vec<RequestParts> {
-    let together = |a: &Row, b: &Row| a.endpoint == b.endpoint && a.repeatable == b.repeatable;
-    rows.rows
-        .chunk_by(together)
-        .filter_map(|run| {
-            let endpoint = run.first()?.endpoint;
-            Some(request(endpoint, run.iter().map(|row| rows.body(row)), options))
-        })
-        .collect()
+/// endpoint of the same project share a request; rows that cannot be repeated stand apart, and so do
+/// those that are to go alone.
+///
+/// # Errors
+/// When a row is for a project that is not declared: the event is not sent.
+pub fn requests_for(rows: &Rows, projects: &Projects) -> Result<Vec<RequestParts>, Undeclared> {
+    let together = |a: &Row, b: &Row| {
+        a.endpoint == b.endpoint
+            && a.repeatable == b.repeatable
+            && projects.keys().number(a.project) == projects.keys().number(b.project)
+            && !a.alone
+            && !b.alone
+    };
+    let mut requests = Vec::new();
+    for run in rows.rows.chunk_by(together) {
+        let Some(first) = run.first() else { continue };
+        let project = projects.keys().number(first.project).ok_or(Undeclared)?;
+        let bodies = run.iter().map(|row| rows.body(row));
+        requests.push(request(first.endpoint, bodies, projects.options(project)));
+    }
+    Ok(requests)
 }
 
 /// One request with these JSON objects.
@@ -237,6 +248,10 @@ mod tests {
     use millrace_model::secret::Secret;
     use std::io::Read;
 
+    fn of_one_event(rows: &Rows, options: MixpanelOptions) -> Vec<RequestParts> {
+        requests_for(rows, &Projects::from(options)).unwrap()
+    }
+
     fn options() -> MixpanelOptions {
         MixpanelOptions::new(Region::Eu, Secret::new("tok")).unwrap()
     }
@@ -278,7 +293,7 @@ mod tests {
             (Endpoint::Groups, true, "{ }"),
             (Endpoint::Import, true, r#"{"event":"c"}"#),
         ]);
-        let requests = requests_for(&rows, &options());
+        let requests = of_one_event(&rows, options());
         let shown: Vec<(String, String)> = requests
             .iter()
             .map(|r| {
@@ -300,7 +315,7 @@ mod tests {
     #[test]
     fn events_carry_credentials_and_gzip_profiles_neither() {
         let rows = rows(&[(Endpoint::Import, true, "{}"), (Endpoint::Engage, true, "{}")]);
-        let [import, engage] = requests_for(&rows, &options()).try_into().unwrap();
+        let [import, engage] = of_one_event(&rows, options()).try_into().unwrap();
         assert_eq!(header(&import, "authorization"), Some("Basic dG9rOg=="));
         assert_eq!(param(&import, "strict"), Some("1"));
         assert_eq!(param(&import, "project_id"), None);
@@ -332,7 +347,7 @@ mod tests {
     fn other_credentials_and_loose_checks() {
         let loose = options().with_api_secret(Secret::new("old")).unwrap().with_strict(false);
         let rows = rows(&[(Endpoint::Import, true, "{}"), (Endpoint::Engage, true, "{}")]);
-        let [import, engage] = requests_for(&rows, &loose).try_into().unwrap();
+        let [import, engage] = of_one_event(&rows, loose.clone()).try_into().unwrap();
         assert_eq!(header(&import, "authorization"), Some("Basic b2xkOg=="));
         assert_eq!((param(&import, "strict"), param(&import, "verbose")), (Some("0"), Some("1")));
         assert_eq!(param(&engage, "strict"), Some("1"));
@@ -348,10 +363,38 @@ mod tests {
     }
 
     #[test]
+    fn each_project_has_its_own_requests_and_rows_may_go_alone() {
+        use millrace_model::row::ProjectKey;
+        let mut rows = rows(&[(Endpoint::Import, true, "{}"); 6]);
+        for (row, project, alone) in
+            [(0, None, false), (1, Some("tok"), false), (2, Some("two"), false), (4, None, true)]
+        {
+            rows.rows[row].project = project.map(ProjectKey::of);
+            rows.rows[row].alone = alone;
+        }
+        let mut projects = Projects::from(options());
+        assert_eq!(requests_for(&rows, &projects), Err(Undeclared));
+        let two = MixpanelOptions::new(Region::In, Secret::new("two")).unwrap();
+        projects.declare("two", two).unwrap();
+        let requests = requests_for(&rows, &projects).unwrap();
+        let shown: Vec<_> = requests
+            .iter()
+            .map(|r| (r.url.as_str(), header(r, "authorization").unwrap(), r.body.len()))
+            .collect();
+        let (eu, india) =
+            ("https://api-eu.mixpanel.com/import", "https://api-in.mixpanel.com/import");
+        let (own, other) = ("Basic dG9rOg==", "Basic dHdvOg==");
+        assert_eq!(
+            shown,
+            [(eu, own, 7), (india, other, 4), (eu, own, 4), (eu, own, 4), (eu, own, 4)]
+        );
+    }
+
+    #[test]
     fn an_odd_token_stays_one_json_text() {
         let odd = MixpanelOptions::new(Region::Us, Secret::new("a\"b\\c")).unwrap();
         let rows = rows(&[(Endpoint::Engage, true, r#"{"$set":{"a":1}}"#)]);
-        let requests = requests_for(&rows, &odd);
+        let requests = of_one_event(&rows, odd);
         let body: serde_json::Value = serde_json::from_slice(&requests[0].body).unwrap();
         assert_eq!(body[0]["$token"], "a\"b\\c");
         assert_eq!(body[0]["$set"]["a"], 1);

@@ -73,8 +73,10 @@ pub struct ConnectionSettings {
     pub credentials: Option<OtherCredentials>,
     /// Whether Mixpanel is to check events row by row, if it is said.
     pub strict: Option<bool>,
-    /// What is doubtful.
+    /// What is doubtful, but for [`ConnectionSettings::region_warning`].
     pub warnings: Vec<SettingNote>,
+    /// The name under which the token was said.
+    token_setting: Option<&'static str>,
 }
 
 /// The names of settings that hold a secret, in all systems' words.
@@ -109,22 +111,22 @@ impl ConnectionSettings {
         let credentials = reader.credentials(token.as_ref().map(|(name, _)| *name));
         let strict = reader.strict();
         reader.settings.remove(API_KEY);
-        if let (Some((name, _)), None) = (&token, &region)
-            && reader.mistakes.is_empty()
-        {
-            reader.warnings.push(SettingNote::new(
-                name,
-                "the settings do not say where the project lives, so events go to the US, and are \
-                 lost if it lives elsewhere",
-                region_hint(name),
-            ));
-        }
         let Reader { mistakes, warnings, .. } = reader;
         if !mistakes.is_empty() {
             return Err(mistakes);
         }
+        let token_setting = token.as_ref().map(|(name, _)| *name);
         let token = token.map(|(_, token)| token);
-        Ok(ConnectionSettings { token, region, credentials, strict, warnings })
+        Ok(ConnectionSettings { token, region, credentials, strict, warnings, token_setting })
+    }
+
+    /// What is to be said when there is a token and no region, and the US is taken.
+    #[must_use]
+    pub fn region_warning(&self) -> Option<SettingNote> {
+        let name = self.token_setting.filter(|_| self.region.is_none())?;
+        let message = "the settings do not say where the project lives, so events go to the US, and \
+                       are lost if it lives elsewhere";
+        Some(SettingNote::new(name, message, region_hint(name)))
     }
 
     /// The options that these settings come to: the US and strict unless they say otherwise. The

@@ -75,6 +75,16 @@ pub struct Limits {
     pub on_unclear: OnUnclear,
 }
 
+impl Limits {
+    /// What a row's body costs beyond its own bytes.
+    pub(super) const fn row_overhead(&self, endpoint: Endpoint) -> usize {
+        match endpoint {
+            Endpoint::Import => 1,
+            Endpoint::Engage | Endpoint::Groups => 1 + self.profile_overhead,
+        }
+    }
+}
+
 impl Default for Limits {
     fn default() -> Limits {
         Limits {

@@ -1,4 +1,4 @@
-//! The rows that wait, each in the line of every lane that it has, and the choice among them.
+//! The rows of a project that wait, each in the line of every lane that it has, and the choice among them.
 //!
 //! Invariants, for each endpoint:
 //! - The line of a lane holds the waiting rows of the lane in the order in which they came. Rows in
@@ -15,7 +15,8 @@ use std::collections::BinaryHeap;
 
 use millrace_model::row::Endpoint;
 
-use super::{RowState, Scheduler};
+use super::limits::Limits;
+use super::project::{Project, RowState};
 
 /// The end of a line.
 pub(super) const NOBODY: u32 = u32::MAX;
@@ -46,7 +47,7 @@ pub(super) struct Choice {
     pub(super) misfits: bool,
 }
 
-impl Scheduler {
+impl Project {
     /// Puts a new row at the end of its lines.
     pub(super) fn stand_last(&mut self, number: u32) {
         let Some(row) = self.rows.get(number) else { return };
@@ -112,10 +113,10 @@ impl Scheduler {
     }
 
     /// Chooses rows that make a request, in the order in which they came. Changes nothing.
-    pub(super) fn choose(&mut self, endpoint: Endpoint) -> Choice {
-        let request_rows = *self.limits.request_rows.of(endpoint);
+    pub(super) fn choose(&mut self, endpoint: Endpoint, limits: &Limits) -> Choice {
+        let request_rows = *limits.request_rows.of(endpoint);
         let request_bytes = self.paces.of(endpoint).request_bytes;
-        let overhead = self.row_overhead(endpoint);
+        let overhead = limits.row_overhead(endpoint);
         let mut choice = Choice { bytes: 2, ..Choice::default() };
         let mut shape = None;
         self.lanes.begin_walk();

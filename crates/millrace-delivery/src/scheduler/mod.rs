@@ -11,11 +11,14 @@
 //! - No request exceeds the bounds of its endpoint; rows that cannot be repeated never share a
 //!   request with others.
 //! - Lanes that share no row never wait for each other, but for the bounds above.
+//! - A request holds rows of one project; rows of different projects never wait for each other.
+//! - A row that is to go alone shares its request with no other.
 //!
 //! | module | owns |
 //! | --- | --- |
 //! | `limits` | the bounds |
 //! | `lanes` | who has to wait for whom |
+//! | `project` | the rows of one project, which share nothing with those of others |
 //! | `line` | the rows that wait, and the choice among them |
 //! | `pace` | linger, back-off and concurrency of one endpoint |
 //! | `events` | the open events and their ends |
@@ -26,9 +29,10 @@ mod lanes;
 mod limits;
 mod line;
 mod pace;
+mod project;
 mod slab;
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -37,16 +41,15 @@ use millrace_model::code::Code;
 use millrace_model::disposition::Disposition;
 use millrace_model::entropy::Entropy;
 use millrace_model::id::{InsertId, Position};
-use millrace_model::row::{Endpoint, Row as MappedRow, RowRole};
+use millrace_model::row::{Endpoint, Row as MappedRow};
 
 use crate::journal::Closed;
 use events::{End, Events};
-use lanes::{LaneRefs, LaneTable, Wait};
-use line::{Choice, NOBODY};
-use pace::Pace;
-use slab::Slab;
+use line::Choice;
+use project::{Ended, Project, RowState};
 
 pub use limits::{Limits, OnUnclear, PerEndpoint};
+pub use project::{ProjectKeys, ProjectNumber};
 
 /// A mapped event, on its way into the window.
 #[derive(Debug)]
@@ -70,6 +73,8 @@ pub struct RequestId(u64);
 pub struct Outgoing {
     /// To be named with the answer.
     pub id: RequestId,
+    /// The project that it is for.
+    pub project: ProjectNumber,
     /// Where to.
     pub endpoint: Endpoint,
     /// False when a second sending would count twice: its intent must be durable first.
@@ -95,150 +100,126 @@ pub struct Totals {
     pub retried_requests: u64,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum RowState {
-    Waiting,
-    InFlight,
-}
-
-#[derive(Debug)]
-struct Row {
-    event: u32,
-    endpoint: Endpoint,
-    role: RowRole,
-    repeatable: bool,
-    perhaps_taken: bool,
-    state: RowState,
-    /// Its place in the order of all rows.
-    arrival: u64,
-    lanes: LaneRefs,
-    /// Who stands behind it in the line of each of its lanes, while it waits.
-    next: LaneRefs,
-    waits: Vec<Wait>,
-    insert_id: Option<InsertId>,
-    body: Bytes,
-    /// In how large a company it may be sent: less and less while a culprit is looked for.
-    company: usize,
-    /// When it was first sent, in time without pauses.
-    first_sent: Option<Duration>,
-}
-
-impl Row {
-    /// Says who stands behind it in the line of one of its lanes.
-    fn set_next(&mut self, lane: u32, next: u32) {
-        for (own, place) in self.lanes.iter().zip(&mut self.next) {
-            if *own == lane {
-                *place = next;
-            }
-        }
-    }
-}
-
 #[derive(Debug)]
 struct Flight {
+    project: ProjectNumber,
     endpoint: Endpoint,
     rows: Vec<u32>,
     bytes: usize,
 }
 
+/// What all projects share.
+#[derive(Debug)]
+struct Shared {
+    limits: Limits,
+    entropy: Arc<dyn Entropy>,
+    events: Events,
+    open_rows: usize,
+    open_bytes: usize,
+    totals: Totals,
+}
+
+impl Shared {
+    /// True while the window takes more.
+    const fn has_room(&self) -> bool {
+        self.open_rows < self.limits.window_rows && self.open_bytes < self.limits.window_bytes
+    }
+
+    fn row_ended(&mut self, ended: Ended, end: End) {
+        self.open_rows = self.open_rows.saturating_sub(1);
+        self.open_bytes = self.open_bytes.saturating_sub(ended.bytes);
+        match end.state {
+            Disposition::Delivered => self.totals.delivered_rows += 1,
+            Disposition::Filtered
+            | Disposition::Duplicate
+            | Disposition::SetAside
+            | Disposition::Rejected
+            | Disposition::Dead
+            | Disposition::Erased => self.totals.failed_rows += 1,
+        }
+        self.events.end_row(ended.event, end);
+    }
+}
+
 /// The scheduler of one integration.
 #[derive(Debug)]
 pub struct Scheduler {
-    limits: Limits,
-    entropy: Arc<dyn Entropy>,
-    rows: Slab<Row>,
-    events: Events,
-    lanes: LaneTable,
-    /// Rows that nothing keeps but their waits, by their place in the order.
-    ready: PerEndpoint<BTreeSet<(u64, u32)>>,
-    arrivals: u64,
-    paces: PerEndpoint<Pace>,
+    keys: ProjectKeys,
+    /// By their numbers.
+    projects: Vec<Project>,
+    shared: Shared,
     flights: HashMap<RequestId, Flight, foldhash::fast::RandomState>,
     next_request: u64,
-    open_rows: usize,
-    open_bytes: usize,
-    proven: bool,
     paused_since: Option<Duration>,
     paused_for: Duration,
-    totals: Totals,
 }
 
 impl Scheduler {
     /// A scheduler that holds nothing.
     #[must_use]
-    pub fn new(limits: Limits, entropy: Arc<dyn Entropy>) -> Scheduler {
-        let pace = || Pace::new(&limits);
-        Scheduler {
+    pub fn new(limits: Limits, keys: ProjectKeys, entropy: Arc<dyn Entropy>) -> Scheduler {
+        let projects = keys.numbers().map(|_| Project::new(&limits)).collect();
+        let shared = Shared {
+            limits,
             entropy,
-            rows: Slab::new(),
             events: Events::new(),
-            lanes: LaneTable::new(),
-            ready: PerEndpoint::default(),
-            arrivals: 0,
-            paces: PerEndpoint { import: pace(), engage: pace(), groups: pace() },
-            flights: HashMap::default(),
-            next_request: 0,
             open_rows: 0,
             open_bytes: 0,
-            proven: false,
+            totals: Totals::default(),
+        };
+        Scheduler {
+            keys,
+            projects,
+            shared,
+            flights: HashMap::default(),
+            next_request: 0,
             paused_since: None,
             paused_for: Duration::ZERO,
-            totals: Totals::default(),
-            limits,
         }
     }
 
     /// True while the window takes more. When it is full, whoever reads must wait.
     #[must_use]
-    pub fn has_room(&self) -> bool {
-        self.open_rows < self.limits.window_rows && self.open_bytes < self.limits.window_bytes
+    pub const fn has_room(&self) -> bool {
+        self.shared.has_room()
     }
 
     /// Takes an event, as the latest.
     pub fn push(&mut self, now: Duration, event: &MappedEvent<'_>) {
         let count = u32::try_from(event.rows.len()).unwrap_or(u32::MAX);
-        let Some(number) = self.events.insert(event.position, count) else { return };
+        let Some(number) = self.shared.events.insert(event.position, count) else { return };
         for row in event.rows {
-            self.push_row(now, number, event, row);
+            if let Err(code) = self.push_row(now, number, event, row) {
+                self.shared.totals.failed_rows += 1;
+                self.shared.events.end_row(number, End::set_aside(code));
+            }
         }
     }
 
-    fn push_row(&mut self, now: Duration, number: u32, event: &MappedEvent<'_>, row: &MappedRow) {
+    fn push_row(
+        &mut self,
+        now: Duration,
+        number: u32,
+        event: &MappedEvent<'_>,
+        row: &MappedRow,
+    ) -> Result<(), Code> {
+        let shared = &mut self.shared;
         let in_bounds = row.body.start <= row.body.end && row.body.end <= event.bytes.len();
         if !in_bounds {
             // A mapper that points outside its own bytes: the row cannot be sent.
-            self.events.end_row(number, End::set_aside(Code::MappingFailed));
-            return;
+            return Err(Code::MappingFailed);
         }
-        if event.perhaps_sent && !row.repeatable && self.limits.on_unclear == OnUnclear::SetAside {
-            self.totals.failed_rows += 1;
-            self.events.end_row(number, End::set_aside(Code::UnclearAnswer));
-            return;
+        if event.perhaps_sent && !row.repeatable && shared.limits.on_unclear == OnUnclear::SetAside
+        {
+            return Err(Code::UnclearAnswer);
         }
+        let project = self.keys.number(row.project).ok_or(Code::UndeclaredProject)?;
+        let project = self.projects.get_mut(project.index()).ok_or(Code::UndeclaredProject)?;
         let body = event.bytes.slice(row.body.clone());
-        let endpoint = row.endpoint;
-        let (lanes, waits) = self.lanes.arrive(endpoint, row.role, &row.lanes);
-        self.open_rows += 1;
-        self.open_bytes += body.len();
-        self.paces.of_mut(endpoint).arrived(now, body.len(), &self.limits);
-        self.arrivals += 1;
-        let row = self.rows.insert(Row {
-            event: number,
-            endpoint,
-            role: row.role,
-            repeatable: row.repeatable,
-            perhaps_taken: event.perhaps_sent,
-            state: RowState::Waiting,
-            arrival: self.arrivals,
-            next: LaneRefs::from_elem(NOBODY, lanes.len()),
-            lanes,
-            waits,
-            insert_id: row.insert_id,
-            body,
-            company: usize::MAX,
-            first_sent: None,
-        });
-        self.stand_last(row);
+        shared.open_rows += 1;
+        shared.open_bytes += body.len();
+        project.arrive(now, number, event.perhaps_sent, row, body, &shared.limits);
+        Ok(())
     }
 
     /// The next request that may leave now, if there is one.
@@ -247,84 +228,61 @@ impl Scheduler {
             return None;
         }
         let urgent = !self.has_room();
-        for endpoint in Endpoint::ALL {
-            if endpoint != Endpoint::Import && !self.proven {
-                continue;
-            }
-            let rows = *self.limits.request_rows.of(endpoint);
-            let pace = self.paces.of(endpoint);
-            if pace.may_form(now, rows, urgent, self.limits.concurrency)
-                && let Some(outgoing) = self.form(now, endpoint, urgent)
-            {
-                return Some(outgoing);
+        for number in self.keys.numbers() {
+            for endpoint in Endpoint::ALL {
+                if let Some(project) = self.projects.get_mut(number.index())
+                    && let Some(choice) = project.form(now, endpoint, urgent, &self.shared.limits)
+                {
+                    return Some(self.dispatch(now, number, endpoint, choice));
+                }
             }
         }
         None
     }
 
-    fn form(&mut self, now: Duration, endpoint: Endpoint, urgent: bool) -> Option<Outgoing> {
-        let choice = self.choose(endpoint);
-        let pace = self.paces.of_mut(endpoint);
-        let found = !choice.chosen.is_empty();
-        if !found || !(choice.full || urgent || pace.is_due(now)) {
-            pace.looked(found);
-            return None;
-        }
-        Some(self.dispatch(now, endpoint, choice))
-    }
-
-    /// What a row's body costs beyond its own bytes.
-    fn row_overhead(&self, endpoint: Endpoint) -> usize {
-        match endpoint {
-            Endpoint::Import => 1,
-            Endpoint::Engage | Endpoint::Groups => 1 + self.limits.profile_overhead,
-        }
-    }
-
-    fn dispatch(&mut self, now: Duration, endpoint: Endpoint, choice: Choice) -> Outgoing {
+    fn dispatch(
+        &mut self,
+        now: Duration,
+        number: ProjectNumber,
+        endpoint: Endpoint,
+        choice: Choice,
+    ) -> Outgoing {
         let id = RequestId(self.next_request);
         self.next_request += 1;
         let sent_at = self.active(now);
         let count = choice.chosen.len();
         let mut outgoing = Outgoing {
             id,
+            project: number,
             endpoint,
             repeatable: true,
             bodies: Vec::with_capacity(count),
             insert_ids: Vec::with_capacity(count),
             events: Vec::with_capacity(count),
         };
+        let Some(project) = self.projects.get_mut(number.index()) else { return outgoing };
+        let events = &mut self.shared.events;
         for number in &choice.chosen {
-            self.step_out(*number);
-            let Some(row) = self.rows.get_mut(*number) else { continue };
+            project.step_out(*number);
+            let Some(row) = project.rows.get_mut(*number) else { continue };
             row.state = RowState::InFlight;
             row.first_sent.get_or_insert(sent_at);
             if row.perhaps_taken {
-                self.events.mark_resent(row.event);
+                events.mark_resent(row.event);
             }
             outgoing.repeatable &= row.repeatable;
             outgoing.bodies.push(row.body.clone());
             outgoing.insert_ids.push(row.insert_id);
-            if let Some(position) = self.events.position(row.event)
+            if let Some(position) = events.position(row.event)
                 && outgoing.events.last() != Some(&position)
             {
                 outgoing.events.push(position);
             }
         }
-        let followed = self.is_followed(endpoint, &choice.chosen);
-        let unseen = self.ready.of(endpoint).len() > choice.left_behind;
-        let pace = self.paces.of_mut(endpoint);
-        let left_behind = match unseen {
-            true => choice.left_behind + usize::from(followed),
-            // All others wait for answers.
-            false => pace.pending_rows,
-        };
-        pace.formed(now, count, left_behind, &self.limits);
-        if choice.misfits {
-            pace.look_by(now);
-        }
-        self.totals.requests += 1;
-        self.flights.insert(id, Flight { endpoint, rows: choice.chosen, bytes: choice.bytes });
+        project.departed(now, endpoint, &choice, &self.shared.limits);
+        self.shared.totals.requests += 1;
+        let Choice { chosen: rows, bytes, .. } = choice;
+        self.flights.insert(id, Flight { project: number, endpoint, rows, bytes });
         outgoing
     }
 
@@ -334,11 +292,7 @@ impl Scheduler {
         if self.paused_since.is_some() {
             return None;
         }
-        Endpoint::ALL
-            .into_iter()
-            .filter(|endpoint| *endpoint == Endpoint::Import || self.proven)
-            .filter_map(|endpoint| self.paces.of(endpoint).wake(self.limits.concurrency))
-            .min()
+        self.projects.iter().filter_map(|project| project.wake(&self.shared.limits)).min()
     }
 
     /// Sends nothing more until [`Scheduler::resume`].
@@ -350,8 +304,8 @@ impl Scheduler {
     pub fn resume(&mut self, now: Duration) {
         if let Some(since) = self.paused_since.take() {
             self.paused_for += now.saturating_sub(since);
-            for endpoint in Endpoint::ALL {
-                self.paces.of_mut(endpoint).start_over(now);
+            for project in &mut self.projects {
+                project.start_over(now);
             }
         }
     }
@@ -362,46 +316,48 @@ impl Scheduler {
         self.paused_since.is_some()
     }
 
-    /// The token was proven: profile and group rows may leave (DESIGN 9.16).
-    pub const fn token_is_proven(&mut self) {
-        self.proven = true;
+    /// The token of a project was proven: its profile and group rows may leave (DESIGN 9.16).
+    pub fn token_is_proven(&mut self, project: ProjectNumber) {
+        if let Some(project) = self.projects.get_mut(project.index()) {
+            project.proven = true;
+        }
     }
 
-    /// True when rows wait for nothing but the proof of the token.
+    /// True when rows of a project wait for nothing but the proof of its token.
     #[must_use]
-    pub const fn wants_proof(&self) -> bool {
-        let waiting = self.paces.engage.pending_rows + self.paces.groups.pending_rows;
-        !self.proven && waiting > 0 && self.paused_since.is_none()
+    pub fn wants_proof(&self, project: ProjectNumber) -> bool {
+        self.paused_since.is_none()
+            && self.projects.get(project.index()).is_some_and(Project::wants_proof)
     }
 
     /// The events that were closed since the last call.
     pub fn take_closed(&mut self) -> Vec<Closed> {
-        self.events.take_closed()
+        self.shared.events.take_closed()
     }
 
     /// Rows without a final answer.
     #[must_use]
     pub const fn open_rows(&self) -> usize {
-        self.open_rows
+        self.shared.open_rows
     }
 
     /// Events without a final state.
     #[must_use]
     pub const fn open_events(&self) -> usize {
-        self.events.len()
+        self.shared.events.len()
     }
 
     /// Rows that are in a request.
     #[must_use]
     pub fn in_flight_rows(&self) -> usize {
-        let waiting: usize = Endpoint::ALL.iter().map(|at| self.paces.of(*at).pending_rows).sum();
-        self.open_rows.saturating_sub(waiting)
+        let waiting: usize = self.projects.iter().map(Project::waiting_rows).sum();
+        self.open_rows().saturating_sub(waiting)
     }
 
     /// Counts for display.
     #[must_use]
     pub const fn totals(&self) -> Totals {
-        self.totals
+        self.shared.totals
     }
 
     /// The time without pauses.
@@ -409,41 +365,6 @@ impl Scheduler {
         let paused_now =
             self.paused_since.map_or(Duration::ZERO, |since| now.saturating_sub(since));
         now.saturating_sub(self.paused_for + paused_now)
-    }
-
-    /// Ends a row that is in flight.
-    fn end(&mut self, number: u32, end: End) {
-        let in_flight = self.rows.get(number).is_some_and(|row| row.state == RowState::InFlight);
-        let Some(row) = in_flight.then(|| self.rows.remove(number)).flatten() else { return };
-        let Row { endpoint, role, event, body, lanes, .. } = row;
-        self.land_in_lanes(endpoint, &lanes);
-        self.lanes.finish(endpoint, role, &lanes);
-        self.open_rows = self.open_rows.saturating_sub(1);
-        self.open_bytes = self.open_bytes.saturating_sub(body.len());
-        match end.state {
-            Disposition::Delivered => self.totals.delivered_rows += 1,
-            Disposition::Filtered
-            | Disposition::Duplicate
-            | Disposition::SetAside
-            | Disposition::Rejected
-            | Disposition::Dead
-            | Disposition::Erased => self.totals.failed_rows += 1,
-        }
-        self.events.end_row(event, end);
-    }
-
-    /// Takes a row back that is in flight: it keeps its place. Those of one request in reverse order.
-    fn take_back(&mut self, now: Duration, number: u32, perhaps_taken: bool) {
-        let Some(row) = self.rows.get_mut(number) else { return };
-        if row.state != RowState::InFlight {
-            return;
-        }
-        row.state = RowState::Waiting;
-        row.perhaps_taken |= perhaps_taken;
-        let (endpoint, lanes) = (row.endpoint, row.lanes.clone());
-        self.paces.of_mut(endpoint).came_back(now);
-        self.stand_first(number);
-        self.land_in_lanes(endpoint, &lanes);
     }
 }
 

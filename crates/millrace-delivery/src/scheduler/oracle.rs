@@ -12,14 +12,38 @@ use millrace_model::code::Code;
 use millrace_model::disposition::Disposition;
 use millrace_model::entropy::{Entropy, SeededEntropy};
 use millrace_model::id::{Position, Seq};
-use millrace_model::row::{Endpoint, LaneKey, Lanes, Row, RowRole};
+use millrace_model::row::{Endpoint, LaneKey, Lanes, ProjectKey, Row, RowRole};
 use proptest::prelude::*;
 
-use super::{Limits, MappedEvent, OnUnclear, Outgoing, PerEndpoint, RequestId, Scheduler};
+use super::{
+    Limits, MappedEvent, OnUnclear, Outgoing, PerEndpoint, ProjectKeys, ProjectNumber, RequestId,
+    Scheduler,
+};
 use crate::receipt::{Receipt, RefusedRow};
+
+/// The integration's own project and two declared ones.
+const PROJECTS: usize = 3;
+
+fn key_of(project: usize) -> ProjectKey {
+    ProjectKey(project as u64)
+}
+
+fn keys() -> ProjectKeys {
+    let mut keys = ProjectKeys::new(key_of(0));
+    for project in 1..PROJECTS {
+        assert!(keys.declare(key_of(project)));
+    }
+    keys
+}
+
+fn number_of(project: usize) -> ProjectNumber {
+    keys().number(Some(key_of(project))).unwrap()
+}
 
 #[derive(Clone, Debug)]
 struct RowPlan {
+    project: usize,
+    alone: bool,
     endpoint: Endpoint,
     joins: bool,
     repeatable: bool,
@@ -44,7 +68,8 @@ struct Known {
 
 impl Known {
     fn shares_lane(&self, other: &Known) -> bool {
-        self.plan.lanes.iter().any(|lane| other.plan.lanes.contains(lane))
+        self.plan.project == other.plan.project
+            && self.plan.lanes.iter().any(|lane| other.plan.lanes.contains(lane))
     }
 
     fn ended(&self) -> bool {
@@ -61,8 +86,8 @@ struct World {
     closed: BTreeMap<u32, Disposition>,
     chance: SeededEntropy,
     now: Duration,
-    proven: bool,
-    failing: PerEndpoint<bool>,
+    proven: [bool; PROJECTS],
+    failing: [PerEndpoint<bool>; PROJECTS],
 }
 
 impl World {
@@ -83,8 +108,9 @@ impl World {
                 repeatable: plan.repeatable,
                 lanes,
                 insert_id: None,
-                project: None,
-                alone: false,
+                // Its own project is named by some rows, and left out by others.
+                project: (plan.project > 0 || plan.joins).then(|| key_of(plan.project)),
+                alone: plan.alone,
                 body: start..bytes.len(),
             });
             let at = Where::Waiting;
@@ -128,13 +154,17 @@ impl World {
         assert!(!rows.is_empty() && rows.len() <= *self.limits.request_rows.of(endpoint));
         let bytes: usize = outgoing.bodies.iter().map(|body| body.len() + 1).sum::<usize>() + 2;
         assert!(rows.len() == 1 || bytes <= self.limits.request_bytes, "{bytes} bytes");
-        assert!(endpoint == Endpoint::Import || self.proven, "a profile left before the proof");
-        let others = self.flights.values().filter(|rows| self.endpoint_of(rows) == endpoint);
+        let project = self.rows[rows[0]].plan.project;
+        assert_eq!(outgoing.project, number_of(project));
+        let proven = self.proven[project];
+        assert!(endpoint == Endpoint::Import || proven, "a profile left before the proof");
+        let others = self.flights.values().filter(|rows| self.way_of(rows) == (project, endpoint));
         assert!(others.count() < self.limits.concurrency, "too many at once");
         for (place, row) in rows.iter().enumerate() {
             let known = &self.rows[*row];
             assert_eq!(known.at, Where::Waiting, "row {row} was sent twice");
-            assert_eq!(known.plan.endpoint, endpoint);
+            assert_eq!((known.plan.project, known.plan.endpoint), (project, endpoint));
+            assert!(!known.plan.alone || rows.len() == 1, "row {row} is not alone");
             assert_eq!(known.plan.repeatable, outgoing.repeatable, "mixed company");
             for (earlier, other) in self.rows.iter().enumerate().take(*row) {
                 if other.ended() || !other.shares_lane(known) {
@@ -150,21 +180,23 @@ impl World {
         }
     }
 
-    fn endpoint_of(&self, rows: &[usize]) -> Endpoint {
-        self.rows[rows[0]].plan.endpoint
+    fn way_of(&self, rows: &[usize]) -> (usize, Endpoint) {
+        let plan = &self.rows[rows[0]].plan;
+        (plan.project, plan.endpoint)
     }
 
     /// Whoever could leave has left: nothing waits for a lane that it does not share.
     fn check_progress(&self) {
-        for endpoint in Endpoint::ALL {
-            let at_it = self.flights.values().filter(|rows| self.endpoint_of(rows) == endpoint);
-            let most = if *self.failing.of(endpoint) { 1 } else { self.limits.concurrency };
-            let busy = at_it.count() >= most;
-            if busy || (endpoint != Endpoint::Import && !self.proven) {
+        let ways = (0..PROJECTS).flat_map(|project| Endpoint::ALL.map(|at| (project, at)));
+        for way @ (project, endpoint) in ways {
+            let at_it = self.flights.values().filter(|rows| self.way_of(rows) == way);
+            let failing = *self.failing[project].of(endpoint);
+            let busy = at_it.count() >= if failing { 1 } else { self.limits.concurrency };
+            if busy || (endpoint != Endpoint::Import && !self.proven[project]) {
                 continue;
             }
             for (at, row) in self.rows.iter().enumerate() {
-                if row.at != Where::Waiting || row.plan.endpoint != endpoint {
+                if row.at != Where::Waiting || (row.plan.project, row.plan.endpoint) != way {
                     continue;
                 }
                 let held = self.rows.iter().take(at).any(|other| {
@@ -201,11 +233,12 @@ impl World {
             },
         };
         self.account(&rows, &receipt);
-        *self.failing.of_mut(self.endpoint_of(&rows)) = matches!(receipt, Receipt::Retry { .. });
+        let (project, endpoint) = self.way_of(&rows);
+        *self.failing[project].of_mut(endpoint) = matches!(receipt, Receipt::Retry { .. });
         let pause = matches!(receipt, Receipt::Pause { .. });
         self.scheduler.answer(self.now, id, receipt);
         if pause {
-            self.failing = PerEndpoint::default();
+            self.failing = Default::default();
             self.scheduler.pause(self.now);
             assert!(self.scheduler.next_request(self.now).is_none(), "sent while paused");
         }
@@ -276,9 +309,12 @@ impl World {
                 self.push(u32::try_from(next).unwrap(), &events[next]);
                 next += 1;
             }
-            if !self.proven && (steps > 20 || self.scheduler.wants_proof()) {
-                self.proven = true;
-                self.scheduler.token_is_proven();
+            for project in 0..PROJECTS {
+                let number = number_of(project);
+                if !self.proven[project] && (steps > 20 || self.scheduler.wants_proof(number)) {
+                    self.proven[project] = true;
+                    self.scheduler.token_is_proven(number);
+                }
             }
             self.take_requests();
             // Far enough for every linger and back-off to be over.
@@ -291,7 +327,7 @@ impl World {
         }
         assert_eq!(self.scheduler.open_rows(), 0);
         assert_eq!(self.scheduler.open_events(), 0);
-        assert_eq!(self.scheduler.lanes.len(), 0);
+        assert!(self.scheduler.projects.iter().all(|project| project.lanes.len() == 0));
         assert_eq!(self.scheduler.wake(), None);
     }
 }
@@ -303,8 +339,12 @@ fn any_row() -> impl Strategy<Value = RowPlan> {
         1 => Just(Endpoint::Groups)
     ];
     let lanes = prop::collection::vec(0..6_u8, 0..4);
-    (endpoint, prop::bool::weighted(0.2), prop::bool::weighted(0.8), lanes, 0..40_usize).prop_map(
-        |(endpoint, joins, repeatable, lanes, padding)| RowPlan {
+    let flags = [0.2, 0.8, 0.15].map(prop::bool::weighted);
+    let project = prop_oneof![3 => Just(0), 1 => Just(1), 1 => Just(2)];
+    (project, endpoint, flags, lanes, 0..40_usize).prop_map(
+        |(project, endpoint, [joins, repeatable, alone], lanes, padding)| RowPlan {
+            project,
+            alone,
             endpoint,
             joins,
             repeatable,
@@ -339,7 +379,7 @@ proptest! {
         seed in any::<u64>(),
     ) {
         let mut world = World {
-            scheduler: Scheduler::new(limits, Arc::new(SeededEntropy::new(seed))),
+            scheduler: Scheduler::new(limits, keys(), Arc::new(SeededEntropy::new(seed))),
             limits,
             rows: Vec::new(),
             flights: BTreeMap::new(),
@@ -347,8 +387,8 @@ proptest! {
             closed: BTreeMap::new(),
             chance: SeededEntropy::new(seed ^ 1),
             now: Duration::ZERO,
-            proven: false,
-            failing: PerEndpoint::default(),
+            proven: Default::default(),
+            failing: Default::default(),
         };
         world.run(&events);
     }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use millrace_model::entropy::SeededEntropy;
 use millrace_model::id::Seq;
-use millrace_model::row::{LaneKey, Lanes};
+use millrace_model::row::{LaneKey, Lanes, ProjectKey, RowRole};
 
 use super::*;
 use crate::receipt::{Receipt, RefusedRow};
@@ -18,14 +18,31 @@ struct Bench {
 
 impl Bench {
     fn new(limits: Limits) -> Bench {
-        let mut scheduler = Scheduler::new(limits, Arc::new(SeededEntropy::new(1)));
-        scheduler.token_is_proven();
+        let mut keys = ProjectKeys::new(ProjectKey(1));
+        assert!(keys.declare(ProjectKey(2)) && !keys.declare(ProjectKey(2)));
+        assert!(!keys.declare(ProjectKey(1)));
+        let mut scheduler = Scheduler::new(limits, keys, Arc::new(SeededEntropy::new(1)));
+        scheduler.token_is_proven(ProjectNumber::OWN);
         Bench { scheduler, next: 0 }
     }
 
     /// One event with one plain row of this lane.
     fn push(&mut self, now: Duration, endpoint: Endpoint, lane: u64, body: &str) {
         self.push_as(now, endpoint, lane, body, true, false);
+    }
+
+    /// One event with a row of this lane, for another project or to go alone.
+    fn push_row(
+        &mut self,
+        now: Duration,
+        lane: u64,
+        project: Option<u64>,
+        alone: bool,
+        body: &str,
+    ) {
+        let project = project.map(ProjectKey);
+        let row = MappedRow { project, alone, ..row(Endpoint::Import, lane, body) };
+        self.push_rows(now, false, body, &[row]);
     }
 
     fn push_as(
@@ -37,23 +54,15 @@ impl Bench {
         repeatable: bool,
         perhaps_sent: bool,
     ) {
-        let mut lanes = Lanes::default();
-        lanes.add(LaneKey(lane));
-        let role = RowRole::Plain;
-        let row = MappedRow {
-            endpoint,
-            role,
-            repeatable,
-            lanes,
-            insert_id: None,
-            project: None,
-            alone: false,
-            body: 0..body.len(),
-        };
+        let row = MappedRow { repeatable, ..row(endpoint, lane, body) };
+        self.push_rows(now, perhaps_sent, body, &[row]);
+    }
+
+    fn push_rows(&mut self, now: Duration, perhaps_sent: bool, body: &str, rows: &[MappedRow]) {
         let position = Position { seq: Seq(1), index: self.next };
         self.next += 1;
         let bytes = Bytes::copy_from_slice(body.as_bytes());
-        self.scheduler.push(now, &MappedEvent { position, perhaps_sent, bytes, rows: &[row] });
+        self.scheduler.push(now, &MappedEvent { position, perhaps_sent, bytes, rows });
     }
 
     fn expect(&mut self, now: Duration) -> Outgoing {
@@ -63,6 +72,21 @@ impl Bench {
     fn closed(&mut self) -> Vec<(u32, Disposition, bool)> {
         let closed = self.scheduler.take_closed();
         closed.into_iter().map(|c| (c.position.index, c.state, c.resent)).collect()
+    }
+}
+
+fn row(endpoint: Endpoint, lane: u64, body: &str) -> MappedRow {
+    let mut lanes = Lanes::default();
+    lanes.add(LaneKey(lane));
+    MappedRow {
+        endpoint,
+        role: RowRole::Plain,
+        repeatable: true,
+        lanes,
+        insert_id: None,
+        project: None,
+        alone: false,
+        body: 0..body.len(),
     }
 }
 
@@ -274,6 +298,94 @@ fn a_full_window_takes_no_more_and_waits_for_no_company() {
 }
 
 #[test]
+fn rows_of_different_projects_never_meet() {
+    let mut bench = Bench::new(Limits::default());
+    let mut now = LATER;
+    bench.push_row(Duration::ZERO, 1, None, false, "a1");
+    bench.push_row(Duration::ZERO, 1, Some(2), false, "b1");
+    bench.push_row(Duration::ZERO, 1, Some(1), false, "a2");
+    let (own, other) = (bench.expect(now), bench.expect(now));
+    assert_eq!((bodies(&own), bodies(&other)), (vec!["a1".into(), "a2".into()], vec!["b1".into()]));
+    assert_eq!((own.project, other.project.index()), (ProjectNumber::OWN, 1));
+    // One project in trouble does not hold up the same person's rows of the other.
+    bench.scheduler.answer(now, other.id, busy(Some(Duration::from_secs(300)), false));
+    bench.scheduler.answer(now, own.id, Receipt::Delivered);
+    bench.push_row(now, 1, None, false, "a3");
+    bench.push_row(now, 1, Some(2), false, "b2");
+    now += LATER;
+    let own = bench.expect(now);
+    assert_eq!(bodies(&own), ["a3"]);
+    assert!(bench.scheduler.next_request(now).is_none());
+    assert_eq!(bodies(&bench.expect(now + Duration::from_secs(300))), ["b1", "b2"]);
+}
+
+#[test]
+fn an_undeclared_project_costs_its_event() {
+    let mut bench = Bench::new(Limits::default());
+    bench.push_row(Duration::ZERO, 1, Some(3), false, "a");
+    let closed = bench.scheduler.take_closed();
+    assert_eq!(closed[0].code.as_deref(), Some("MR2012"));
+    assert_eq!(bench.scheduler.open_rows(), 0);
+}
+
+#[test]
+fn each_project_proves_its_own_token() {
+    let mut keys = ProjectKeys::new(ProjectKey(1));
+    assert!(keys.declare(ProjectKey(2)));
+    let [own, other] = [1, 2].map(|key| keys.number(Some(ProjectKey(key))).unwrap());
+    let mut scheduler = Scheduler::new(Limits::default(), keys, Arc::new(SeededEntropy::new(1)));
+    let rows: Vec<_> = [1, 2]
+        .map(|key| MappedRow { project: Some(ProjectKey(key)), ..row(Endpoint::Engage, 1, "a") })
+        .into();
+    let position = Position { seq: Seq(1), index: 0 };
+    let bytes = Bytes::from_static(b"a");
+    let event = MappedEvent { position, perhaps_sent: false, bytes, rows: &rows };
+    scheduler.push(Duration::ZERO, &event);
+    assert!(scheduler.wants_proof(own) && scheduler.wants_proof(other));
+    assert!(scheduler.next_request(LATER).is_none());
+    scheduler.token_is_proven(other);
+    assert!(scheduler.wants_proof(own) && !scheduler.wants_proof(other));
+    let outgoing = scheduler.next_request(LATER).unwrap();
+    assert_eq!(outgoing.project, other);
+    assert!(scheduler.next_request(LATER).is_none());
+    scheduler.answer(LATER, outgoing.id, Receipt::Delivered);
+    assert!(scheduler.take_closed().is_empty(), "the event has another row");
+}
+
+#[test]
+fn a_row_that_is_to_go_alone_goes_alone_and_in_its_turn() {
+    let mut bench = Bench::new(Limits { concurrency: 1, ..Limits::default() });
+    for (lane, alone, body) in
+        [(1, false, "a"), (2, true, "b"), (2, false, "c"), (3, true, "d"), (1, false, "e")]
+    {
+        bench.push_row(Duration::ZERO, lane, None, alone, body);
+    }
+    let mut seen = Vec::new();
+    while let Some(outgoing) = bench.scheduler.next_request(LATER) {
+        seen.push(bodies(&outgoing).concat());
+        bench.scheduler.answer(LATER, outgoing.id, Receipt::Delivered);
+    }
+    assert_eq!(seen, ["ae", "b", "c", "d"]);
+    assert_eq!(bench.closed().len(), 5);
+}
+
+#[test]
+fn rows_that_go_alone_do_not_wait_for_company() {
+    let limits = Limits::default();
+    let mut bench = Bench::new(limits);
+    for lane in 0..100 {
+        bench.push_row(Duration::ZERO, lane, None, true, "a");
+    }
+    // The first linger is over; from then on each leaves as soon as another is answered.
+    let now = limits.linger;
+    for _ in 0..100 {
+        let outgoing = bench.expect(now);
+        bench.scheduler.answer(now, outgoing.id, Receipt::Delivered);
+    }
+    assert_eq!(bench.closed().len(), 100);
+}
+
+#[test]
 fn ended_rows_leave_nothing_behind() {
     let mut bench = Bench::new(Limits::default());
     for round in 0..50_u32 {
@@ -285,6 +397,6 @@ fn ended_rows_leave_nothing_behind() {
         bench.scheduler.answer(now + LATER / 2, outgoing.id, Receipt::Delivered);
     }
     assert_eq!(bench.closed().len(), 10_000);
-    assert_eq!(bench.scheduler.ready.import.len(), 0);
-    assert_eq!(bench.scheduler.lanes.len(), 0);
+    assert_eq!(bench.scheduler.projects[0].ready.import.len(), 0);
+    assert_eq!(bench.scheduler.projects[0].lanes.len(), 0);
 }

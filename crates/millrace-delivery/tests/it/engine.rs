@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use millrace_delivery::engine::IntegrationState;
-use millrace_delivery::mixpanel::TransportErrorKind;
+use millrace_delivery::mixpanel::{MixpanelOptions, Projects, TransportErrorKind};
 use millrace_delivery::scheduler::PerEndpoint;
 use millrace_model::code::Code;
 use millrace_model::disposition::Disposition;
@@ -14,7 +14,8 @@ use serde_json::json;
 
 use crate::far_end::FarEnd;
 use crate::world::{
-    Reply, Seen, World, broken, engage, event, good, import, item, lock, reply, unauthorised,
+    Reply, Seen, World, broken, engage, event, good, import, item, lock, mixpanel_options, reply,
+    unauthorised,
 };
 
 const DAY: Duration = Duration::from_hours(24);
@@ -114,12 +115,107 @@ async fn an_accepted_import_proves_the_token() {
     assert_eq!(world.transport.probes(), 0);
 }
 
+/// The engine's own project and another one.
+fn two_projects(options: &mut millrace_delivery::engine::EngineOptions) {
+    let mut projects = Projects::from(mixpanel_options());
+    let region = mixpanel_options().region().clone();
+    let other = MixpanelOptions::new(region, Secret::new("other")).unwrap().with_gzip(false);
+    projects.declare("web-eu", other).unwrap();
+    options.projects = projects;
+}
+
+fn to_project(mut row: serde_json::Value, token: &str) -> serde_json::Value {
+    row["token"] = json!(token);
+    row
+}
+
+#[tokio::test(start_paused = true)]
+async fn each_project_gets_its_own_requests_and_its_own_proof() {
+    let world = World::start_with(good, two_projects);
+    let other = to_project(engage("u", "b"), "other");
+    let stranger = to_project(import("u", "c"), "stranger");
+    world.memory.admit(vec![event(&[engage("u", "a"), other]), event(&[stranger])], &[]);
+    world.engine.drained().await;
+    assert_eq!(world.memory.states(), [Disposition::Delivered, Disposition::SetAside]);
+    let closed = lock(&world.memory.closed).clone();
+    let aside = closed.iter().find(|closed| closed.state == Disposition::SetAside).unwrap();
+    assert_eq!(aside.code.as_deref(), Some("MR2012"));
+    assert!(!aside.detail.as_deref().unwrap().contains("stranger"));
+    let requests = world.transport.requests();
+    let tokens: Vec<_> = requests.iter().map(|seen| seen.rows[0]["$token"].clone()).collect();
+    assert_eq!((tokens.len(), world.transport.probes()), (2, 2));
+    assert!(tokens.contains(&json!(crate::world::TOKEN)) && tokens.contains(&json!("other")));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_bad_token_of_one_project_pauses_and_says_whose_it_is() {
+    let mut refusals = 3;
+    // "other:" in Basic credentials.
+    let world = World::start_with(
+        move |seen| {
+            let other = seen.authorization.as_deref() == Some("Basic b3RoZXI6");
+            if other && refusals > 0 {
+                refusals -= 1;
+                return unauthorised();
+            }
+            good(seen)
+        },
+        two_projects,
+    );
+    world.memory.admit(vec![event(&[to_project(import("u", "b"), "other")])], &[]);
+    let mut status = world.engine.watch();
+    let paused = status
+        .wait_for(|status| matches!(status.state, IntegrationState::Paused { .. }))
+        .await
+        .unwrap()
+        .clone();
+    let IntegrationState::Paused { code, reason, .. } = &paused.state else { unreachable!() };
+    assert_eq!(*code, Some(Code::CredentialsRefused));
+    assert!(reason.starts_with("project web-eu: Mixpanel refuses the credentials"), "{reason}");
+    world.memory.admit(vec![event(&[import("u", "a")])], &[]);
+    world.engine.drained().await;
+    assert_eq!(world.memory.states(), vec![Disposition::Delivered; 2]);
+    // Only the project that is in doubt is probed.
+    let seen = lock(&world.transport.seen).clone();
+    let probes: Vec<_> = seen.iter().filter(|seen| seen.is_probe()).collect();
+    assert_eq!(probes.len(), 3);
+    assert!(probes.iter().all(|seen| seen.authorization.as_deref() == Some("Basic b3RoZXI6")));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_loose_import_proves_no_token() {
+    let world = World::start_with(good, |options| {
+        options.projects = mixpanel_options().with_strict(false).into();
+    });
+    world.memory.admit(vec![event(&[import("u", "a")])], &[]);
+    world.engine.drained().await;
+    world.memory.admit(vec![event(&[engage("u", "b")])], &[]);
+    world.engine.drained().await;
+    assert_eq!(world.transport.probes(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn rows_that_are_to_go_alone_share_no_request() {
+    let world = World::start(good);
+    let alone = |name: &str| {
+        let mut row = import("u", name);
+        row["alone"] = json!(true);
+        row
+    };
+    let rows = [import("u", "a"), alone("b"), alone("c"), import("u", "d"), import("u", "e")];
+    world.memory.admit(vec![event(&rows)], &[]);
+    world.engine.drained().await;
+    let requests: Vec<_> =
+        world.transport.requests().iter().map(|seen| seen.names().concat()).collect();
+    assert_eq!(requests, ["a", "b", "c", "de"]);
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_service_account_and_the_token_are_proven_apart() {
     let world = World::start_with(good, |options| {
         let secret = Secret::new("s3cret");
-        let account = options.mixpanel.clone().with_service_account("sa.1", secret, "12");
-        options.mixpanel = account.unwrap();
+        let account = mixpanel_options().with_service_account("sa.1", secret, "12");
+        options.projects = account.unwrap().into();
     });
     world.memory.admit(vec![event(&[import("u", "a"), engage("u", "b")])], &[]);
     world.engine.drained().await;

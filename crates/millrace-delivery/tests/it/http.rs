@@ -42,7 +42,7 @@ fn request(port: u16) -> RequestParts {
         body: 0..2,
     };
     let rows = Rows { bytes: b"{}".to_vec(), rows: vec![row], ..Rows::default() };
-    requests_for(&rows, &options).remove(0).packed()
+    requests_for(&rows, &options.into()).unwrap().remove(0).packed()
 }
 
 fn client() -> HttpTransport {

@@ -24,7 +24,7 @@ use millrace_model::entropy::SeededEntropy;
 use millrace_model::event::{Batch, DedupeKey, Event, EventKind, Facts, Item, TimeSource};
 use millrace_model::id::{InsertId, Position, Seq};
 use millrace_model::intake::AdmitError;
-use millrace_model::row::{Endpoint, LaneKey, Lanes, Mapped, Row, RowRole, Rows};
+use millrace_model::row::{Endpoint, LaneKey, Lanes, Mapped, ProjectKey, Row, RowRole, Rows};
 use millrace_model::secret::Secret;
 use millrace_model::time::{ManualClock, UnixMillis};
 use serde_json::{Value, json};
@@ -105,8 +105,8 @@ impl MapEvent for ScriptMapper {
                 repeatable: row["once"] != true,
                 lanes,
                 insert_id: row["body"]["event"].as_str().and_then(InsertId::exact),
-                project: None,
-                alone: false,
+                project: row["token"].as_str().map(ProjectKey::of),
+                alone: row["alone"] == true,
                 body: start..out.bytes.len(),
             });
         }
@@ -354,7 +354,10 @@ pub(crate) fn transport(
 }
 
 pub(crate) fn options() -> EngineOptions {
+    EngineOptions::new("mixpanel".parse().unwrap(), mixpanel_options())
+}
+
+pub(crate) fn mixpanel_options() -> MixpanelOptions {
     let region = Region::parse("http://127.0.0.1:1", false).unwrap();
-    let mixpanel = MixpanelOptions::new(region, Secret::new(TOKEN)).unwrap().with_gzip(false);
-    EngineOptions::new("mixpanel".parse().unwrap(), mixpanel)
+    MixpanelOptions::new(region, Secret::new(TOKEN)).unwrap().with_gzip(false)
 }

@@ -12,9 +12,10 @@ use anyhow::Context as _;
 use bytes::Bytes;
 use millrace_blueprint::{Blueprint, EventView, Mapper, Plan, SettingValues};
 use millrace_delivery::mixpanel::{
-    ConnectionSettings, MixpanelOptions, RequestParts, SettingNote, requests_for,
+    ConnectionSettings, Projects, RequestParts, SettingNote, requests_for,
 };
 use millrace_model::code::Code;
+use millrace_model::diagnostic::Diagnostic;
 use millrace_model::entropy::SystemEntropy;
 use millrace_model::event::{Batch, Event, Item};
 use millrace_model::id::PipelineId;
@@ -49,7 +50,7 @@ pub(super) fn run(arguments: &MapArguments) -> Result<Outcome, Failure> {
     let clock = SystemClock::default();
     let mut mapping = Mapping {
         plan,
-        mixpanel: settings.mixpanel,
+        projects: settings.projects,
         mapper: Mapper::new(),
         rows: Rows::default(),
         pipeline: "map".parse().map_err(Failure::internal)?,
@@ -91,7 +92,7 @@ fn blueprint(name: &str) -> Result<Blueprint, Failure> {
 
 /// What the settings file says: where to send, and the settings of the blueprint.
 struct Settings {
-    mixpanel: MixpanelOptions,
+    projects: Projects,
     blueprint: SettingValues,
 }
 
@@ -101,24 +102,70 @@ impl Settings {
             Some(path) => parse_object(path).map_err(Failure::usage)?,
             None => Map::new(),
         };
-        let place = |note: SettingNote| {
-            let file = path.map_or_else(String::new, |path| path.display().to_string());
-            let place = Place { file, line: 0, column: 0 };
-            place.diagnostic(Code::BadValue, note.message, note.suggestion)
-        };
-        // Nothing is sent, so plain HTTP puts nobody in danger.
-        let mut connection = ConnectionSettings::take(&mut object, true).map_err(|mistakes| {
-            print_found(&mistakes.into_iter().map(place).collect::<Vec<_>>());
-            Failure::usage(anyhow::anyhow!("the settings do not say where to send"))
-        })?;
-        let warnings = std::mem::take(&mut connection.warnings).into_iter();
-        print_found(&warnings.map(|note| place(note).as_warning()).collect::<Vec<_>>());
-        if connection.token.is_none() && connection.credentials.is_none() {
-            connection.token = Some(Secret::new(NO_TOKEN));
+        let file = path.map_or_else(String::new, |path| path.display().to_string());
+        let place = Place { file, line: 0, column: 0 };
+        let others = object.remove("projects");
+        let mut own = connection(&mut object, &place)?;
+        print_notes(own.region_warning(), &place);
+        if own.token.is_none() && own.credentials.is_none() {
+            own.token = Some(Secret::new(NO_TOKEN));
         }
-        let mixpanel = connection.options().map_err(Failure::usage)?;
+        let own = own.options().map_err(Failure::usage)?;
+        let region = own.region().clone();
+        let mut projects = Projects::from(own);
+        for (name, mut settings) in named_objects(others)? {
+            let mut other = connection(&mut settings, &place)?;
+            if let Some(unknown) = settings.keys().next() {
+                return Err(Failure::usage(anyhow::anyhow!(
+                    "project {name}: `{unknown}` is not about the connection"
+                )));
+            }
+            other.region.get_or_insert_with(|| region.clone());
+            let other = other.options().map_err(Failure::usage)?;
+            projects.declare(name, other).map_err(Failure::usage)?;
+        }
         let blueprint = SettingValues::from_json(&Value::Object(object));
-        Ok(Settings { mixpanel, blueprint })
+        Ok(Settings { projects, blueprint })
+    }
+}
+
+/// Takes the settings about the connection, in whichever system's words.
+fn connection(
+    object: &mut Map<String, Value>,
+    place: &Place,
+) -> Result<ConnectionSettings, Failure> {
+    // Nothing is sent, so plain HTTP puts nobody in danger.
+    let mut connection = ConnectionSettings::take(object, true).map_err(|mistakes| {
+        let found: Vec<_> = mistakes.into_iter().map(|note| diagnostic(note, place)).collect();
+        print_found(&found);
+        Failure::usage(anyhow::anyhow!("the settings do not say where to send"))
+    })?;
+    print_notes(std::mem::take(&mut connection.warnings), place);
+    Ok(connection)
+}
+
+fn print_notes(notes: impl IntoIterator<Item = SettingNote>, place: &Place) {
+    let warnings = notes.into_iter().map(|note| diagnostic(note, place).as_warning());
+    print_found(&warnings.collect::<Vec<_>>());
+}
+
+fn diagnostic(note: SettingNote, place: &Place) -> Diagnostic {
+    place.diagnostic(Code::BadValue, note.message, note.suggestion)
+}
+
+/// The other projects: an object of objects, by name.
+fn named_objects(projects: Option<Value>) -> Result<Vec<(String, Map<String, Value>)>, Failure> {
+    let wrong = || Failure::usage(anyhow::anyhow!("projects must be objects by name"));
+    match projects {
+        None => Ok(Vec::new()),
+        Some(Value::Object(projects)) => projects
+            .into_iter()
+            .map(|(name, value)| match value {
+                Value::Object(settings) => Ok((name, settings)),
+                _ => Err(wrong()),
+            })
+            .collect(),
+        Some(_) => Err(wrong()),
     }
 }
 
@@ -154,7 +201,7 @@ struct Request {
 
 struct Mapping {
     plan: Plan,
-    mixpanel: MixpanelOptions,
+    projects: Projects,
     mapper: Mapper,
     rows: Rows,
     pipeline: PipelineId,
@@ -210,7 +257,13 @@ impl Mapping {
         let explain = self.explain.then(|| self.mapper.explain(&self.plan, &view).to_json());
         match mapped {
             Mapped::Send => {
-                match requests_for(&self.rows, &self.mixpanel).into_iter().map(request).collect() {
+                let requests = match requests_for(&self.rows, &self.projects) {
+                    Ok(requests) => requests,
+                    Err(undeclared) => {
+                        return refused(undeclared.code().as_str(), &undeclared.to_string());
+                    }
+                };
+                match requests.into_iter().map(request).collect() {
                     Ok(requests) => Answer::Requests { requests, explain },
                     Err(error) => refused("MR2007", &format!("a mapped row is no JSON: {error}")),
                 }

@@ -49,7 +49,7 @@ fn send(
         Err(refusal) => return Ok(Err(refusal)),
     };
     let mut sent = Vec::new();
-    for request in requests_for(&mapped, &options) {
+    for request in requests_for(&mapped, &options.into())? {
         sent.extend(rows::of_ours(&request)?);
     }
     Ok(Ok(sent))

@@ -15,7 +15,8 @@ fn take(settings: Value) -> (Result<ConnectionSettings, Vec<SettingNote>>, Map<S
 fn come_to(settings: &Value) -> (String, String, bool, Vec<&'static str>) {
     let taken =
         take(settings.clone()).0.unwrap_or_else(|mistakes| panic!("{settings}: {mistakes:?}"));
-    let warned = taken.warnings.iter().map(|warning| warning.setting).collect();
+    let region = taken.region_warning();
+    let warned = taken.warnings.iter().chain(&region).map(|warning| warning.setting).collect();
     let options = taken.options().unwrap();
     let credentials = match options.credentials() {
         Credentials::Token => "token".to_owned(),
@@ -154,6 +155,7 @@ fn the_rest_is_the_blueprints() {
     let (nothing, _) = take(json!({}));
     let nothing = nothing.unwrap();
     assert!(nothing.warnings.is_empty() && nothing.token.is_none());
+    assert_eq!(nothing.region_warning(), None);
     assert_eq!(nothing.options().err(), Some(OptionsError::Token));
     assert!(is_vendor_setting("apiKey") && !is_vendor_setting("region"));
     assert!(SECRET_SETTINGS.iter().all(|name| is_vendor_setting(name)));
