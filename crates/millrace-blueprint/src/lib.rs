@@ -17,6 +17,7 @@
 //! | `run` | a plan over an event: conditions, values, rows |
 //! | [`segment`] | the notation of Segment: its match texts and mappings |
 //! | `adobe` | the comparisons of Adobe's event forwarding, and its rules |
+//! | `datafly` | configs of Datafly Signal, version 2, as blueprints |
 //! | `built_in` | the blueprints that come with Millrace |
 //! | `explanation`, `lineage` | where the fields of rows come from: in a run, and without one |
 //! | `cases`, `coverage` | tests beside blueprints, and what they hit |
@@ -33,6 +34,7 @@ mod built_in;
 mod canonical;
 mod cases;
 mod coverage;
+mod datafly;
 mod explanation;
 mod json;
 mod lineage;

@@ -130,6 +130,7 @@ pub(crate) fn call(
             scalar_text(&value).filter(|_| value != "" || value.is_string()).map(Value::String)
         }
         (Function::Time, _) => time(&value).map(|at| json!(at.0)),
+        (Function::Seconds, _) => time(&value).map(|at| json!(at.0.div_euclid(1_000))),
         (Function::IsoTime, _) => time(&value).map(|at| {
             let text = at.to_string();
             json!(text.get(..19).unwrap_or(&text))

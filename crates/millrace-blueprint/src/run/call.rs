@@ -34,6 +34,10 @@ impl<'a> Run<'a> {
             Function::Time => self.time_of(value, |at, out| {
                 out.extend_from_slice(itoa::Buffer::new().format(at.0).as_bytes());
             }),
+            Function::Seconds => self.time_of(value, |at, out| {
+                let seconds = at.0.div_euclid(1_000);
+                out.extend_from_slice(itoa::Buffer::new().format(seconds).as_bytes());
+            }),
             Function::IsoTime => self.time_of(value, |at, out| {
                 // Profile dates have no zone and no fraction (reference/mixpanel-api.md 5.2).
                 let iso = at.to_string();

@@ -11,7 +11,7 @@ use super::problems::Problems;
 use super::tree::{self, Key, Node, NodeValue, Scalar};
 use super::values::{Block, Declared, Reader};
 use super::{actions, declared};
-use crate::adobe;
+use crate::{adobe, datafly};
 
 const TOP_KEYS: [&str; 11] = [
     "blueprint",
@@ -35,6 +35,9 @@ pub(crate) fn read(file: &str, text: &str) -> Result<Checked, Vec<Diagnostic>> {
     let checked = tree::read(text, &mut problems).and_then(|root| {
         if adobe::is_rules(&root) {
             adobe::read(&root, &mut problems)
+        } else if datafly::is_config(&root) {
+            let root = datafly::read(&root, &mut problems).filter(|_| problems.count() == 0)?;
+            top(&root, &mut problems)
         } else {
             top(&root, &mut problems)
         }

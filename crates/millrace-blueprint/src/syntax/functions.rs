@@ -10,6 +10,7 @@ words! {
         Text = "text",
         Time = "time",
         IsoTime = "iso_time",
+        Seconds = "seconds",
         Lower = "lower",
         Upper = "upper",
         Nonblank = "nonblank",
@@ -131,6 +132,7 @@ impl Function {
             | Function::Text
             | Function::Time
             | Function::IsoTime
+            | Function::Seconds
             | Function::Lower
             | Function::Upper
             | Function::Nonblank
@@ -175,6 +177,7 @@ impl Function {
             Function::Text => "text(value)",
             Function::Time => "time(value)",
             Function::IsoTime => "iso_time(value)",
+            Function::Seconds => "seconds(value)",
             Function::Lower => "lower(value)",
             Function::Upper => "upper(value)",
             Function::Nonblank => "nonblank(value)",

@@ -14,7 +14,7 @@ mod lexer;
 mod like;
 mod matching;
 pub(crate) mod parts;
-mod problems;
+pub(crate) mod problems;
 mod show;
 #[cfg(test)]
 mod tests;

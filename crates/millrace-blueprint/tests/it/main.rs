@@ -11,6 +11,7 @@ mod actions;
 mod adobe_rules;
 mod corrections;
 mod datafly_blueprint;
+mod datafly_config;
 mod default_blueprint;
 mod explain;
 mod guide;
