@@ -57,8 +57,9 @@ pub(crate) fn read(root: &Node, problems: &mut Problems) -> Option<Node> {
     if let Some(node) = member(members, "delivery_mode") {
         delivery_mode(node, problems);
     }
-    let parameters =
+    let declared =
         member(members, "parameters").map(|node| parameters(node, problems)).unwrap_or_default();
+    let parameters: Vec<String> = declared.iter().map(|(key, _)| key.text.clone()).collect();
     let mut lists = Lists { problems, parameters: &parameters };
     let layer = |name: &str, inner: bool, lists: &mut Lists<'_>| match member(members, name) {
         Some(node) => {
@@ -84,6 +85,7 @@ pub(crate) fn read(root: &Node, problems: &mut Problems) -> Option<Node> {
         root.place,
         vec![
             ("blueprint", nodes::scalar(root.place, name)),
+            ("parameters", nodes::map(root.place, declared)),
             ("settings", rules::settings(root.place)),
             ("rules", nodes::list(root.place, all)),
         ],
@@ -121,18 +123,26 @@ fn delivery_mode(node: &Node, problems: &mut Problems) {
     }
 }
 
-/// The parameters by name; those of the connection have no value here.
-fn parameters(node: &Node, problems: &mut Problems) -> Vec<(String, String)> {
+/// The parameters as a blueprint declares them: what the config gives is the default, which a
+/// pipeline may replace. Those of the connection have no place here.
+fn parameters(node: &Node, problems: &mut Problems) -> Vec<(Key, Node)> {
     let mut parameters = Vec::new();
     for (key, node) in map(node, "`parameters`", problems).unwrap_or_default() {
+        if CREDENTIALS.contains(&key.text.as_str()) {
+            continue;
+        }
+        let about = nodes::scalar(key.place, "A parameter of Datafly's config");
+        let mut members = vec![("about", about)];
         match &node.value {
-            NodeValue::Scalar(_) if CREDENTIALS.contains(&key.text.as_str()) => {}
-            NodeValue::Scalar(scalar) => parameters.push((key.text.clone(), scalar.text.clone())),
+            // Without a value the pipeline must give one.
+            NodeValue::Scalar(scalar) if scalar.text.is_empty() => {}
+            NodeValue::Scalar(_) => members.push(("default", node.clone())),
             NodeValue::List(_) | NodeValue::Map(_) => {
                 let message = format!("the parameter `{}` takes a text", key.text);
                 problems.add(node.place, Code::BadValue, message, None);
             }
         }
+        parameters.push((key.clone(), nodes::named(key.place, members)));
     }
     parameters
 }

@@ -22,8 +22,8 @@ const MAPPING_KEYS: [&str; 5] = ["source", "target", "transform", "format", "val
 /// What the lists of a config are read against.
 pub(super) struct Lists<'a> {
     pub(super) problems: &'a mut Problems,
-    /// The pipeline's parameters, by name.
-    pub(super) parameters: &'a [(String, String)],
+    /// The names of the pipeline's parameters.
+    pub(super) parameters: &'a [String],
 }
 
 /// Values and changes in the order of the text, ready to be laid over what is there.
@@ -192,7 +192,7 @@ impl Lists<'_> {
 
     /// A text in which `{{name}}` and `${name}` stand for parameters of the pipeline.
     pub(super) fn filled(&mut self, place: Place, text: &str) -> Option<Node> {
-        let mut whole = String::new();
+        let mut whole = String::from("\"");
         let mut rest = text;
         loop {
             let next = [("{{", "}}"), ("${", "}")]
@@ -208,26 +208,29 @@ impl Lists<'_> {
                 self.problems.add(place, Code::BadExpression, message, hint);
                 return None;
             };
-            whole.push_str(before);
-            whole.push_str(&self.parameter(place, name.trim())?);
+            whole.push_str(&nodes::escaped(before));
+            let name = name.trim();
+            self.check_parameter(place, name)?;
+            whole.push_str(&format!("{{{{parameters.{name}}}}}"));
             rest = behind;
         }
-        whole.push_str(rest);
-        Some(nodes::literal(place, &whole))
+        whole.push_str(&nodes::escaped(rest));
+        whole.push('"');
+        Some(nodes::scalar(place, whole))
     }
 
-    fn parameter(&mut self, place: Place, name: &str) -> Option<String> {
+    fn check_parameter(&mut self, place: Place, name: &str) -> Option<()> {
         if CREDENTIALS.contains(&name) {
             let message = format!("`{name}` belongs to the connection and to no payload");
             let hint = Some("leave it out: the token is added when the row is sent".to_owned());
             self.problems.add(place, Code::UnknownReference, message, hint);
             return None;
         }
-        let found = self.parameters.iter().find(|(have, _)| have == name);
-        if found.is_none() {
-            let known: Vec<&str> = self.parameters.iter().map(|(name, _)| name.as_str()).collect();
-            self.problems.unknown(place, Code::UnknownReference, "the parameter", name, &known);
+        if self.parameters.iter().any(|have| have == name) {
+            return Some(());
         }
-        found.map(|(_, value)| value.clone())
+        let known: Vec<&str> = self.parameters.iter().map(String::as_str).collect();
+        self.problems.unknown(place, Code::UnknownReference, "the parameter", name, &known);
+        None
     }
 }

@@ -10,11 +10,6 @@ pub(super) fn scalar(place: Place, text: impl Into<String>) -> Node {
     Node { place, value: NodeValue::Scalar(scalar) }
 }
 
-/// A text of the config, which is that text whatever stands in it.
-pub(super) fn literal(place: Place, text: &str) -> Node {
-    scalar(place, quoted(text))
-}
-
 pub(super) fn list(place: Place, items: Vec<Node>) -> Node {
     Node { place, value: NodeValue::List(items) }
 }
@@ -32,10 +27,14 @@ pub(super) fn key(place: Place, text: &str) -> Key {
     Key { text: text.to_owned(), place }
 }
 
-/// A text in the quotes of an expression.
+/// A text in the quotes of an expression: that text, whatever stands in it.
 pub(super) fn quoted(text: &str) -> String {
+    format!("\"{}\"", escaped(text))
+}
+
+/// A text as it stands between such quotes.
+pub(super) fn escaped(text: &str) -> String {
     let mut out = String::with_capacity(text.len() + 2);
-    out.push('"');
     for c in text.chars() {
         match c {
             '\n' => out.push_str("\\n"),
@@ -47,7 +46,6 @@ pub(super) fn quoted(text: &str) -> String {
             c => out.push(c),
         }
     }
-    out.push('"');
     out
 }
 
