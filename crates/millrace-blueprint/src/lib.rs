@@ -21,6 +21,7 @@
 //! | `built_in` | the blueprints that come with Millrace |
 //! | `explanation`, `lineage` | where the fields of rows come from: in a run, and without one |
 //! | `cases`, `coverage` | tests beside blueprints, and what they hit |
+//! | [`diff`] | what differs between two blueprints, in words and in what they send |
 //! | `canonical`, `revision` | the one form of a blueprint, its digest, its numbered revisions |
 //!
 //! A [`Plan`] is shared by all threads; each thread has a [`Mapper`] whose memory is used again
@@ -35,6 +36,7 @@ mod canonical;
 mod cases;
 mod coverage;
 mod datafly;
+pub mod diff;
 mod explanation;
 mod json;
 mod lineage;
