@@ -79,6 +79,12 @@ impl Blueprint {
         &self.checked.name
     }
 
+    /// The text that it was read from.
+    #[must_use]
+    pub fn text(&self) -> &str {
+        &self.text
+    }
+
     /// What it is for, in its own words; empty when it does not say.
     #[must_use]
     pub fn about(&self) -> &str {

@@ -93,6 +93,19 @@ impl Blueprint {
     }
 }
 
+impl Blueprint {
+    /// The tests of a blueprint that comes with Millrace; none for one that has none.
+    ///
+    /// # Errors
+    ///
+    /// The inner result holds mistakes of the tests themselves.
+    #[must_use]
+    pub fn built_in_cases(name: &str) -> Option<Result<Vec<Case>, Vec<Diagnostic>>> {
+        let text = crate::built_in_tests::text(name)?;
+        Some(Case::parse_file(&format!("built-in:{name}.tests"), text))
+    }
+}
+
 impl Case {
     /// Reads a file of tests: a map with the key `tests`.
     ///
@@ -128,11 +141,31 @@ impl Case {
         Plan::compile(blueprint, &SettingValues::from_json(&self.settings))
     }
 
+    /// What differs when the event does not get past the door, for the reason with this code.
+    #[must_use]
+    pub fn refused(&self, code: Code) -> Vec<Difference> {
+        self.unlike(&json!({ "set_aside": code.as_str() })).into_iter().collect()
+    }
+
     /// Runs the admitted event of the test through a plan and compares.
     #[must_use]
     pub fn run(&self, plan: &Plan, event: &EventView<'_>) -> CaseOutcome {
         let explanation = Mapper::new().explain(plan, event);
         CaseOutcome { differences: self.compare(&explanation), explanation }
+    }
+
+    /// The difference when another outcome was expected than this one.
+    fn unlike(&self, outcome: &Value) -> Option<Difference> {
+        let wanted = match &self.expected {
+            Expected::Requests(_) => json!("requests"),
+            Expected::Filtered(reason) => json!({ "filtered": reason }),
+            Expected::SetAside(code) => json!({ "set_aside": code }),
+        };
+        (wanted != *outcome).then(|| Difference {
+            at: "outcome".to_owned(),
+            expected: Some(wanted),
+            found: Some(outcome.clone()),
+        })
     }
 
     fn compare(&self, told: &Explanation) -> Vec<Difference> {
@@ -141,14 +174,8 @@ impl Case {
             Mapped::Filtered { reason, .. } => json!({ "filtered": reason.as_str() }),
             Mapped::SetAside { code, .. } => json!({ "set_aside": code.as_str() }),
         };
-        let wanted = match &self.expected {
-            Expected::Requests(_) => json!("requests"),
-            Expected::Filtered(reason) => json!({ "filtered": reason }),
-            Expected::SetAside(code) => json!({ "set_aside": code }),
-        };
-        if wanted != outcome {
-            let at = "outcome".to_owned();
-            return vec![Difference { at, expected: Some(wanted), found: Some(outcome) }];
+        if let Some(difference) = self.unlike(&outcome) {
+            return vec![difference];
         }
         let Expected::Requests(rows) = &self.expected else { return Vec::new() };
         let mut differences = Vec::new();

@@ -32,6 +32,7 @@ mod adobe;
 mod agent;
 mod blueprint;
 mod built_in;
+mod built_in_tests;
 mod canonical;
 mod cases;
 mod coverage;

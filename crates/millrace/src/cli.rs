@@ -7,6 +7,10 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 
+mod blueprints;
+
+pub use blueprints::{BlueprintCommand, DiffArguments, OneBlueprint, TestArguments};
+
 /// The open, self-hosted event pipeline for Mixpanel.
 ///
 /// Millrace collects customer events from the SDKs you already have, keeps them on disk before it
@@ -34,7 +38,9 @@ Examples:
   millrace demo --once --json                  the same, until all is delivered; the ledger as JSON
   millrace serve --dev                         a pipeline and a twin of Mixpanel, with no config
   millrace check --config millrace.toml        all mistakes of a configuration at once
-  millrace map --blueprint default < events.jsonl   what would be sent to Mixpanel";
+  millrace map --blueprint default < events.jsonl   what would be sent to Mixpanel
+  millrace test shop.yaml --coverage           the tests beside a blueprint
+  millrace diff shop@2 shop.yaml --events events.jsonl   what a change does to kept events";
 
 /// The commands.
 #[derive(Debug, Subcommand)]
@@ -60,6 +66,22 @@ pub enum Command {
     /// Delete users from the Mixpanel project of an integration. Asks nothing first.
     #[command(after_help = DELETE_USERS_EXAMPLES)]
     DeleteUsers(DeleteUsersArguments),
+
+    /// Run the tests that stand beside blueprints.
+    #[command(after_help = blueprints::TEST_EXAMPLES)]
+    Test(TestArguments),
+
+    /// Say what two blueprints say differently, and what they make of the same events.
+    #[command(after_help = blueprints::DIFF_EXAMPLES)]
+    Diff(DiffArguments),
+
+    /// Look at a blueprint; publish and list its revisions.
+    #[command(after_help = blueprints::BLUEPRINT_EXAMPLES)]
+    Blueprint {
+        /// What to do.
+        #[command(subcommand)]
+        command: BlueprintCommand,
+    },
 
     /// Print a completion script for your shell.
     #[command(after_help = "Example:\n  millrace completions bash > millrace.bash")]

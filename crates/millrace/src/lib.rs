@@ -13,6 +13,7 @@
 //!
 //! Only this crate reads configuration files and the environment.
 
+pub mod admit;
 pub mod app;
 pub mod cli;
 pub mod commands;
@@ -21,3 +22,4 @@ pub mod demo;
 pub mod exit;
 pub mod lines;
 pub mod logging;
+pub mod revisions;

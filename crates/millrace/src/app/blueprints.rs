@@ -1,7 +1,7 @@
 //! From the blueprint that an integration names to a compiled plan, with every mistake told.
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use millrace_blueprint::{Blueprint, Plan, SettingValues};
@@ -9,6 +9,7 @@ use millrace_model::code::Code;
 use millrace_model::diagnostic::{Diagnostic, nearest};
 
 use crate::config::{BlueprintRef, BlueprintUse, Place};
+use crate::revisions::{DEFAULT_FOLDER, RevisionFolder, parse_reference};
 
 /// A blueprint larger than this is a mistake: it is read into memory whole.
 const MAX_FILE_BYTES: u64 = 4 << 20;
@@ -32,10 +33,7 @@ pub fn compile_all<'a>(
 }
 
 fn compile(used: &BlueprintUse) -> Result<Plan, Vec<Diagnostic>> {
-    let blueprint = match &used.blueprint {
-        BlueprintRef::BuiltIn(name) => built_in(name, &used.place),
-        BlueprintRef::File(path) => from_file(path, &used.place),
-    }?;
+    let blueprint = read(&used.blueprint, &used.place)?.blueprint;
     let values: serde_json::Map<String, serde_json::Value> =
         used.settings.iter().map(|(name, setting)| (name.clone(), setting.value.clone())).collect();
     let values = SettingValues::from_json(&serde_json::Value::Object(values));
@@ -56,6 +54,82 @@ fn at_setting(mut mistake: Diagnostic, used: &BlueprintUse) -> Diagnostic {
     mistake.file.clone_from(&place.file);
     (mistake.line, mistake.column) = (place.line, place.column);
     mistake
+}
+
+/// A blueprint that was found by its name.
+#[derive(Debug)]
+pub struct Found {
+    /// How it is called in messages: the file, or the name.
+    pub file: String,
+    /// Its file, unless it comes with Millrace.
+    pub path: Option<PathBuf>,
+    /// The blueprint.
+    pub blueprint: Blueprint,
+}
+
+/// The blueprint that a configuration names.
+///
+/// # Errors
+/// When there is none, or it has mistakes.
+pub fn read(reference: &BlueprintRef, place: &Place) -> Result<Found, Vec<Diagnostic>> {
+    match reference {
+        BlueprintRef::BuiltIn(name) => built_in(name, place).map(|blueprint| Found {
+            file: name.clone(),
+            path: None,
+            blueprint,
+        }),
+        BlueprintRef::File(path) => {
+            let file = path.display().to_string();
+            let path = Some(path.clone());
+            from_file(path.as_deref().unwrap_or(Path::new("")), place).map(|blueprint| Found {
+                file,
+                path,
+                blueprint,
+            })
+        }
+        BlueprintRef::Revision { folder, name, number } => revision(folder, name, *number, place),
+    }
+}
+
+/// The blueprint that a command names: with a dot or a slash a file, with an @ a published
+/// revision in the folder, else one that comes with Millrace.
+///
+/// # Errors
+/// When there is none, or it has mistakes.
+pub fn find(name: &str, folder: Option<&Path>, place: &Place) -> Result<Found, Vec<Diagnostic>> {
+    let reference = match (parse_reference(name), folder) {
+        (Some((name, Some(number))), folder) => BlueprintRef::Revision {
+            folder: folder.unwrap_or(Path::new(DEFAULT_FOLDER)).to_owned(),
+            name: name.to_owned(),
+            number,
+        },
+        _ if name.contains(['.', '/', '\\']) => BlueprintRef::File(PathBuf::from(name)),
+        _ => BlueprintRef::BuiltIn(name.to_owned()),
+    };
+    read(&reference, place)
+}
+
+fn revision(
+    folder: &Path,
+    name: &str,
+    number: u32,
+    place: &Place,
+) -> Result<Found, Vec<Diagnostic>> {
+    let published = RevisionFolder::new(folder).read(name, Some(number)).map_err(|error| {
+        // The store says the code first, as everywhere in its messages.
+        let text = format!("{error:#}");
+        let (code, message) = match text.split_once(": ") {
+            Some((code, message)) => match Code::parse(code) {
+                Some(code) => (code, message.to_owned()),
+                None => (Code::FileUnreadable, text.clone()),
+            },
+            None => (Code::FileUnreadable, text.clone()),
+        };
+        vec![place.diagnostic(code, message, None)]
+    })?;
+    let path = folder.join(name).join(format!("{number}.yaml"));
+    let file = format!("{name}@{number}");
+    Ok(Found { file, path: Some(path), blueprint: published.blueprint })
 }
 
 /// The built-in blueprint of that name.

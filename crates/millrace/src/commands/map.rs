@@ -9,27 +9,22 @@ use std::io;
 use std::path::Path;
 
 use anyhow::Context as _;
-use bytes::Bytes;
 use millrace_blueprint::{Blueprint, EventView, Mapper, Plan, SettingValues};
 use millrace_delivery::mixpanel::{
     ConnectionSettings, Projects, RequestParts, SettingNote, requests_for,
 };
 use millrace_model::code::Code;
 use millrace_model::diagnostic::Diagnostic;
-use millrace_model::entropy::SystemEntropy;
-use millrace_model::event::{Batch, Event, Item};
-use millrace_model::id::PipelineId;
+use millrace_model::event::Event;
 use millrace_model::row::{Mapped, Rows};
 use millrace_model::secret::Secret;
 use millrace_model::time::{Clock as _, SystemClock, UnixMillis};
-use millrace_protocol::edge;
-use millrace_protocol::segment::{Admission, Call, Envelope};
-use millrace_protocol::{DecodeError, Limits};
 use serde::Serialize;
 use serde_json::value::RawValue;
 use serde_json::{Map, Value, json};
 
 use super::check::print_found;
+use crate::admit::{Door, Refused};
 use crate::app::blueprints;
 use crate::cli::MapArguments;
 use crate::config::Place;
@@ -53,7 +48,7 @@ pub(super) fn run(arguments: &MapArguments) -> Result<Outcome, Failure> {
         projects: settings.projects,
         mapper: Mapper::new(),
         rows: Rows::default(),
-        pipeline: "map".parse().map_err(Failure::internal)?,
+        door: Door::new().map_err(Failure::internal)?,
         explain: arguments.explain,
     };
     let mut lines = Lines::new(io::stdin().lock());
@@ -76,18 +71,14 @@ pub(super) fn run(arguments: &MapArguments) -> Result<Outcome, Failure> {
     Ok(Outcome::Fine)
 }
 
-/// A name without a dot or a slash is a built-in blueprint, everything else a file.
+/// A built-in blueprint by name, a file, or a published revision.
 fn blueprint(name: &str) -> Result<Blueprint, Failure> {
     let place = Place { file: "--blueprint".to_owned(), line: 0, column: 0 };
-    let found = if name.contains(['.', '/', '\\']) {
-        blueprints::from_file(Path::new(name), &place)
-    } else {
-        blueprints::built_in(name, &place)
-    };
-    found.map_err(|mistakes| {
+    let found = blueprints::find(name, None, &place).map_err(|mistakes| {
         print_found(&mistakes);
         Failure::usage(anyhow::anyhow!("the blueprint {name} cannot be used"))
-    })
+    })?;
+    Ok(found.blueprint)
 }
 
 /// What the settings file says: where to send, and the settings of the blueprint.
@@ -204,49 +195,16 @@ struct Mapping {
     projects: Projects,
     mapper: Mapper,
     rows: Rows,
-    pipeline: PipelineId,
+    door: Door,
     explain: bool,
 }
 
 impl Mapping {
     fn map_line(&mut self, line: &[u8], received_at: UnixMillis) -> Answer {
-        let batch = match self.admit(line, received_at) {
-            Ok(batch) => batch,
-            Err(error) => return refused(error.code().as_str(), &error.to_string()),
-        };
-        match batch.items.as_slice() {
-            [Item::Event(event)] => self.map_event(event, received_at),
-            [Item::SetAside(aside)] => refused(aside.code.as_str(), &aside.reason),
-            _ => refused("MR1007", "write one event on a line"),
+        match self.door.admit(line, received_at) {
+            Ok(event) => self.map_event(&event, received_at),
+            Err(Refused { code, reason }) => refused(code.as_str(), &reason),
         }
-    }
-
-    /// Admits a line as the collector would: as an event of Adobe's when it is one, else as a call
-    /// in Segment's form.
-    fn admit(&self, line: &[u8], received_at: UnixMillis) -> Result<Batch, DecodeError> {
-        let limits = Limits::default();
-        if edge::is_event(line) {
-            let body = Bytes::copy_from_slice(line);
-            let envelope = edge::Envelope::read(edge::Form::Bare, body, &limits)?;
-            return Ok(envelope.admit(&edge::Admission {
-                pipeline: &self.pipeline,
-                received_at,
-                request_id: None,
-                visitor: edge::Visitor::default(),
-                limits: &limits,
-                entropy: &SystemEntropy,
-            }));
-        }
-        let body = Bytes::from([b"{\"batch\":[", line, b"]}"].concat());
-        let envelope = Envelope::read(Call::Batch, body, &limits)?;
-        Ok(envelope.admit(&Admission {
-            pipeline: &self.pipeline,
-            received_at,
-            client_ip: None,
-            from_device: false,
-            limits: &limits,
-            entropy: &SystemEntropy,
-        }))
     }
 
     fn map_event(&mut self, event: &Event, received_at: UnixMillis) -> Answer {

@@ -1,11 +1,14 @@
 //! What each command does: one module each, all of the form arguments in, outcome out.
 
+mod blueprint;
 mod check;
 mod delete_users;
 mod demo;
+mod diff;
 mod map;
 mod serve;
 mod stop_request;
+mod test;
 
 use std::io::{self, Write as _};
 
@@ -23,6 +26,9 @@ pub fn run(arguments: Arguments) -> Outcome {
         Command::Check(arguments) => check::run(&arguments),
         Command::Map(arguments) => map::run(&arguments),
         Command::DeleteUsers(arguments) => delete_users::run(&arguments),
+        Command::Test(arguments) => test::run(&arguments),
+        Command::Diff(arguments) => diff::run(&arguments),
+        Command::Blueprint { command } => blueprint::run(&command),
         Command::Completions { shell } => completions(shell),
     };
     match result {

@@ -29,6 +29,8 @@ pub(super) struct Report<'a> {
     warnings: Vec<Diagnostic>,
     /// The blueprints that integrations name, whatever else is wrong with those.
     pub(super) blueprints: Vec<BlueprintUse>,
+    /// Where published revisions are.
+    pub(super) blueprint_folder: PathBuf,
 }
 
 impl<'a> Report<'a> {
@@ -39,7 +41,8 @@ impl<'a> Report<'a> {
         environment: Environment<'a>,
     ) -> Report<'a> {
         let (mistakes, warnings, blueprints) = (Vec::new(), Vec::new(), Vec::new());
-        Report { file, text, folder, environment, mistakes, warnings, blueprints }
+        let blueprint_folder = folder.join(crate::revisions::DEFAULT_FOLDER);
+        Report { file, text, folder, environment, mistakes, warnings, blueprints, blueprint_folder }
     }
 
     /// Line and column, from 1, of a byte of the file.

@@ -53,6 +53,7 @@ fn root(document: &DeTable<'_>, report: &mut Report<'_>) -> Option<Config> {
     let pipelines = root.tables(report, "pipelines");
     let integrations = root.tables(report, "integrations");
     let twin = root.table(report, "twin");
+    let blueprints = root.table(report, "blueprints");
     root.finish(report);
 
     let server = match server {
@@ -73,6 +74,13 @@ fn root(document: &DeTable<'_>, report: &mut Report<'_>) -> Option<Config> {
             "there is no pipeline, so nothing could be collected",
             Some(format!("add {example}")),
         );
+    }
+    if let Some(mut section) = blueprints {
+        let folder = section.optional("dir");
+        section.finish(report);
+        if let Some(path) = folder.and_then(|field| non_empty(&field, report, "./blueprints")) {
+            report.blueprint_folder = report.resolve(path);
+        }
     }
     let pipelines = read_pipelines(pipelines, report);
     let wants_twin = twin.is_some();

@@ -178,6 +178,15 @@ pub enum BlueprintRef {
     BuiltIn(String),
     /// A file.
     File(PathBuf),
+    /// A published revision, written as `NAME@3`.
+    Revision {
+        /// The folder of published revisions.
+        folder: PathBuf,
+        /// The name of the blueprint.
+        name: String,
+        /// The number of the revision.
+        number: u32,
+    },
 }
 
 /// A setting of a blueprint.

@@ -224,6 +224,9 @@ fn blueprint_ref(text: &str, report: &Report<'_>) -> BlueprintRef {
         || [".yaml", ".yml", ".json"].iter().any(|ending| text.ends_with(ending));
     if is_path {
         BlueprintRef::File(report.resolve(text))
+    } else if let Some((name, Some(number))) = crate::revisions::parse_reference(text) {
+        let folder = report.blueprint_folder.clone();
+        BlueprintRef::Revision { folder, name: name.to_owned(), number }
     } else {
         BlueprintRef::BuiltIn(text.to_owned())
     }
