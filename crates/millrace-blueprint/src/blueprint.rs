@@ -6,6 +6,7 @@ use serde_json::Value;
 use crate::built_in;
 use crate::settings::{Parameter, Setting};
 use crate::syntax::ast::{Checked, Checks};
+use crate::syntax::readings::{self, Reading};
 
 /// A blueprint that has been read and checked. Nothing in it is unknown or ambiguous.
 #[derive(Clone, Debug)]
@@ -113,6 +114,12 @@ impl Blueprint {
     #[must_use]
     pub fn parameters(&self) -> &[Parameter] {
         &self.checked.parameters
+    }
+
+    /// How each scalar of its text was read, in the order of the text.
+    #[must_use]
+    pub fn readings(&self) -> Vec<Reading> {
+        readings::of(&self.text)
     }
 
     /// The other sets of defaults that it comes with. A variant has none itself.

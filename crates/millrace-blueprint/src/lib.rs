@@ -65,3 +65,4 @@ pub use plan::Plan;
 pub use revision::{Publishing, Revision, Revisions};
 pub use run::{EventView, Mapper};
 pub use settings::{Parameter, Parameters, Setting, SettingKind, SettingValues};
+pub use syntax::readings::Reading;

@@ -101,7 +101,7 @@ impl Loader<'_, '_> {
             return Expression::Nothing;
         }
         match &node.value {
-            NodeValue::Scalar(one) => scalar(one),
+            NodeValue::Scalar(one) => self.noted(node, scalar(one)),
             NodeValue::List(items) => {
                 Expression::List(items.iter().map(|item| self.value(item)).collect())
             }
@@ -192,7 +192,10 @@ impl Loader<'_, '_> {
 
     fn path(&mut self, node: &Node) -> Expression {
         match text_of(node).map(|text| Path::read(&text)) {
-            Some(Ok(path)) => path.into_expression(self.item),
+            Some(Ok(path)) => {
+                let expression = path.into_expression(self.item);
+                self.noted(node, expression)
+            }
             Some(Err(message)) => self.problem(node.place, message),
             None => self.problem(
                 node.place,
@@ -233,7 +236,15 @@ impl Loader<'_, '_> {
         if !rest.is_empty() {
             parts.push(Part::Text(rest.to_owned()));
         }
-        Expression::Template { strict: false, parts }
+        self.noted(node, Expression::Template { strict: false, parts })
+    }
+
+    /// The expression, with a note of how its scalar was read.
+    fn noted(&mut self, node: &Node, expression: Expression) -> Expression {
+        if let NodeValue::Scalar(scalar) = &node.value {
+            self.reader.problems.expression(node.place, scalar, &expression);
+        }
+        expression
     }
 
     fn choice(&mut self, node: &Node) -> Expression {

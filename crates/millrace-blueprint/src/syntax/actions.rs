@@ -3,9 +3,10 @@
 use millrace_model::code::Code;
 
 use super::ast::{Action, Condition, Entry, EntryKind, Expression, Field, Verb, Written};
+use super::forms::is_form;
 use super::like;
 use super::tree::{Key, Node, NodeValue};
-use super::values::{Reader, is_form, visit};
+use super::values::{Reader, visit};
 use crate::settings::SettingKind;
 
 /// The fields of an action: those that it needs, then those that it may have.

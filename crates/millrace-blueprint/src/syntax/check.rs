@@ -32,19 +32,22 @@ const SET_ASIDE_KEYS: [&str; 2] = ["code", "message"];
 /// Reads and checks a blueprint.
 pub(crate) fn read(file: &str, text: &str) -> Result<Checked, Vec<Diagnostic>> {
     let mut problems = Problems::new(file);
-    let checked = tree::read(text, &mut problems).and_then(|root| {
-        if adobe::is_rules(&root) {
-            adobe::read(&root, &mut problems)
-        } else if datafly::is_config(&root) {
-            let root = datafly::read(&root, &mut problems).filter(|_| problems.count() == 0)?;
-            top(&root, &mut problems)
-        } else {
-            top(&root, &mut problems)
-        }
-    });
+    let checked = tree::read(text, &mut problems).and_then(|root| whole(&root, &mut problems));
     match checked {
         Some(checked) if problems.count() == 0 => Ok(checked),
         _ => Err(problems.into_list()),
+    }
+}
+
+/// Checks a tree that was read. Adobe's rules and Datafly's configurations are blueprints, too.
+pub(super) fn whole(root: &Node, problems: &mut Problems) -> Option<Checked> {
+    if adobe::is_rules(root) {
+        adobe::read(root, problems)
+    } else if datafly::is_config(root) {
+        let root = datafly::read(root, problems).filter(|_| problems.count() == 0)?;
+        top(&root, problems)
+    } else {
+        top(root, problems)
     }
 }
 

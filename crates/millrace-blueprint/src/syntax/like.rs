@@ -5,9 +5,10 @@
 
 use millrace_model::code::Code;
 
+use super::forms::is_form;
 use super::parts::{member, text};
 use super::tree::{Key, Node, NodeValue};
-use super::values::{Reader, is_form};
+use super::values::Reader;
 
 /// The key of an action that inherits.
 pub(super) const LIKE: &str = "like";

@@ -9,12 +9,14 @@ pub(crate) mod ast;
 mod check;
 mod declared;
 mod expression;
+mod forms;
 pub(crate) mod functions;
 mod lexer;
 mod like;
 mod matching;
 pub(crate) mod parts;
 pub(crate) mod problems;
+pub(crate) mod readings;
 mod show;
 #[cfg(test)]
 mod tests;

@@ -3,8 +3,9 @@
 
 use std::fmt;
 
-use super::ast::{Expression, Step};
+use super::ast::{Expression, Part, Step};
 use super::lexer;
+use super::values::SETTING_PREFIX;
 
 impl fmt::Display for Expression {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -18,22 +19,30 @@ impl fmt::Display for Expression {
             Expression::Setting(name) => write!(f, "settings.{name}"),
             Expression::Parameter(name) => write!(f, "parameters.{name}"),
             Expression::First { left, blank, right } => {
-                write!(f, "{left} {} {right}", if *blank { "?|" } else { "??" })
-            }
-            Expression::Call { function, arguments, .. } => {
-                write!(f, "{}(", function.as_str())?;
-                for (argument, place) in arguments.iter().zip(0..) {
-                    write!(f, "{}{argument}", if place > 0 { ", " } else { "" })?;
+                let sign = if *blank { "?|" } else { "??" };
+                match right.as_ref() {
+                    right @ Expression::First { .. } => write!(f, "{left} {sign} ({right})"),
+                    right => write!(f, "{left} {sign} {right}"),
                 }
-                f.write_str(")")
             }
-            Expression::Text(text) => write!(f, "{text:?}"),
+            Expression::Call { function, arguments, words } => {
+                write!(f, "{}(", function.as_str())?;
+                let arguments = arguments.iter().map(Expression::to_string);
+                let words = words.iter().map(|word| {
+                    let plain = !word.is_empty() && word.chars().all(lexer::is_name);
+                    let plain = plain || word.starts_with(SETTING_PREFIX);
+                    if plain { word.clone() } else { format!("{word:?}") }
+                });
+                let all: Vec<String> = arguments.chain(words).collect();
+                write!(f, "{})", all.join(", "))
+            }
+            Expression::Text(text) => quoted(text, f),
             Expression::Number(number) => f.write_str(number),
             Expression::Bool(on) => write!(f, "{on}"),
             Expression::Place => f.write_str("place()"),
             Expression::Nothing | Expression::Null => f.write_str("null"),
-            Expression::Template { .. }
-            | Expression::Object(_)
+            Expression::Template { strict, parts } => template(*strict, parts, f),
+            Expression::Object(_)
             | Expression::List(_)
             | Expression::Each { .. }
             | Expression::With { .. }
@@ -50,9 +59,43 @@ fn path(steps: &[Step], f: &mut fmt::Formatter<'_>) -> fmt::Result {
             Step::Key(key) if !key.is_empty() && key.chars().all(lexer::is_name) => {
                 write!(f, ".{key}")?;
             }
-            Step::Key(key) => write!(f, "[{key:?}]")?,
+            Step::Key(key) => {
+                f.write_str("[")?;
+                quoted(key, f)?;
+                f.write_str("]")?;
+            }
             Step::Index(index) => write!(f, "[{index}]")?,
         }
     }
     Ok(())
+}
+
+fn quoted(text: &str, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    f.write_str("\"")?;
+    escaped(text, f)?;
+    f.write_str("\"")
+}
+
+/// A text with the escapes that the language knows.
+fn escaped(text: &str, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    for c in text.chars() {
+        match c {
+            '\n' => f.write_str("\\n")?,
+            '\t' => f.write_str("\\t")?,
+            '"' | '\\' | '$' | '{' => write!(f, "\\{c}")?,
+            c => write!(f, "{c}")?,
+        }
+    }
+    Ok(())
+}
+
+fn template(strict: bool, parts: &[Part], f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    f.write_str(if strict { "?\"" } else { "\"" })?;
+    for part in parts {
+        match part {
+            Part::Text(text) => escaped(text, f)?,
+            Part::Hole(inner) => write!(f, "{{{{{inner}}}}}")?,
+        }
+    }
+    f.write_str("\"")
 }

@@ -1,5 +1,8 @@
 //! The language, by what reads well and what is refused.
 
+use super::expression::read_scalar;
+use super::readings::kind;
+use super::tree::Scalar;
 use crate::Blueprint;
 
 /// The mistakes of a text, as they are shown.
@@ -160,6 +163,47 @@ fn match_texts_read_well_or_are_refused() {
         let found = problems(&with("1", &format!("'{when}'")));
         // The opening quote of the YAML text takes one column.
         assert!(found.iter().any(|one| one.contains(wanted)), "{when}: {found:#?}");
+    }
+}
+
+#[test]
+fn every_scalar_has_one_reading_that_means_the_same() {
+    let text = "blueprint: b\nsettings: { tone: { kind: text, default: low } }\nshared:\n  all: { a: $.a }\nrules:\n  \
+        - name: r\n    when: '$.a = 1'\n    send:\n      - event:\n          name: '\"Viewed $.name\"'\n          \
+        distinct_id: $.userId ?| lower($[\"odd key\"])\n          properties:\n            \"...\": shared.all\n            \
+        tone: settings.tone\n            one: 1\n            text: as it is\n            seg: { \"@path\": \"$.a.b\" }\n";
+    let blueprint = Blueprint::parse("b", text).expect("right");
+    let told: Vec<(u32, &str, String)> = blueprint
+        .readings()
+        .iter()
+        .map(|one| (one.line, one.read_as, one.meaning.clone()))
+        .collect();
+    let wanted = [
+        (1, "plain data", ""),
+        (2, "plain data", ""),
+        (2, "plain data", ""),
+        (4, "path", "$.a"),
+        (6, "plain data", ""),
+        (7, "match text", ""),
+        (10, "template", "\"Viewed {{$.name}}\""),
+        (11, "first present", "$.userId ?| lower($[\"odd key\"])"),
+        (13, "shared block", ""),
+        (14, "setting", "settings.tone"),
+        (15, "number", "1"),
+        (16, "text", "\"as it is\""),
+        (17, "path", "$.a.b"),
+    ];
+    assert_eq!(told, wanted.map(|(line, kind, meaning)| (line, kind, meaning.to_owned())));
+    for name in Blueprint::built_in_names() {
+        let blueprint = Blueprint::built_in(name).expect("there").expect("right");
+        for one in blueprint.readings() {
+            if one.meaning.is_empty() {
+                continue;
+            }
+            let scalar = Scalar { text: one.meaning.clone(), plain: true, indent: None };
+            let again = read_scalar(&scalar).unwrap_or_else(|found| panic!("{one:?}: {found:?}"));
+            assert_eq!((kind(&again), again.to_string()), (one.read_as, one.meaning), "{name}");
+        }
     }
 }
 
