@@ -23,6 +23,11 @@ const ALL: &[BuiltIn] = &[
         variants: &["datafly-retail", "datafly-classic"],
         text: include_str!("../blueprints/datafly.yaml"),
     },
+    BuiltIn {
+        name: "adobe",
+        variants: &["adobe-classic"],
+        text: include_str!("../blueprints/adobe.yaml"),
+    },
 ];
 
 /// The names of blueprints and variants.

@@ -8,6 +8,7 @@
 )]
 
 mod actions;
+mod adobe_blueprint;
 mod adobe_rules;
 mod corrections;
 mod datafly_blueprint;
@@ -115,4 +116,19 @@ fn mapping_tables() -> Option<Value> {
             None
         }
     }
+}
+
+/// A path in the shared folder; none, with a note, where it is not at hand, which only CI must have.
+fn shared(path: &str) -> Option<std::path::PathBuf> {
+    let shared = std::env::var_os("MILLRACE_SHARED").map_or_else(
+        || std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared"),
+        std::path::PathBuf::from,
+    );
+    let found = shared.join(path);
+    if found.exists() {
+        return Some(found);
+    }
+    assert!(std::env::var("CI").as_deref() != Ok("true"), "{} is missing", found.display());
+    println!("skipped: there is no {}", found.display());
+    None
 }
