@@ -113,7 +113,7 @@ fn comparison(node: &Node, elements: &mut Elements, problems: &mut Problems) -> 
         problems.add(node.place, Code::MissingKey, "the condition needs an `operator`", None);
         return None;
     };
-    let word = operator(operator_node, problems)?;
+    let word = operator(operator_node, problems);
     let ignore_case = member(members, "case_insensitive")
         .is_some_and(|node| switch(node, "`case_insensitive`", problems));
     let mut operand = |name: &str, problems: &mut Problems| match member(members, name) {
@@ -133,6 +133,13 @@ fn comparison(node: &Node, elements: &mut Elements, problems: &mut Problems) -> 
         }
     };
     let left = operand("left_operand", problems);
+    let Some(word) = word else {
+        // What is wrong with the operands should be told in the same go.
+        if member(members, "right_operand").is_some() {
+            operand("right_operand", problems);
+        }
+        return None;
+    };
     let (condition, opposite) = match word {
         Word::Two(kind, opposite) => {
             let (left, right) = (left?, operand("right_operand", problems)?);

@@ -32,6 +32,8 @@ enum Element {
     },
     /// The name of a secret. It can stand as a token only.
     Secret(String),
+    /// It was told what is wrong with it; that it is not known would only confuse.
+    Wrong,
 }
 
 /// The data elements of a file, and how large it has become.
@@ -59,9 +61,8 @@ impl Elements {
                 let message = "the name of a data element has no braces and no blanks around it";
                 problems.add(key.place, Code::BadValue, message, None);
             }
-            if let Some(element) = element(key, node, problems) {
-                elements.elements.insert(key.text.clone(), element);
-            }
+            let element = element(key, node, problems).unwrap_or(Element::Wrong);
+            elements.elements.insert(key.text.clone(), element);
         }
         elements
     }
@@ -145,6 +146,7 @@ impl Elements {
                 let (expression, size) = (expression.clone(), *size);
                 return self.grow(place, size, problems).then_some(Reference::Value(expression));
             }
+            Some(Element::Wrong) => return Some(Reference::Value(Expression::Nothing)),
             None => {}
         }
         if name == "arc" || name.starts_with("arc.") {

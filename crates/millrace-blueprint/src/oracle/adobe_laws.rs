@@ -77,6 +77,10 @@ static RULES: LazyLock<Blueprint> = LazyLock::new(|| {
     Blueprint::parse("laws", &file.to_string()).expect("right")
 });
 
+/// The built-in blueprint.
+static ADOBE: LazyLock<Blueprint> =
+    LazyLock::new(|| Blueprint::built_in("adobe").expect("there").expect("right"));
+
 proptest! {
     #![proptest_config(ProptestConfig {
         cases: ProptestConfig::default().cases.max(600),
@@ -98,6 +102,37 @@ proptest! {
         let mode = ["simplified", "original", "legacy"][mode];
         let chosen = SettingValues::from_json(&json!({"identity": mode}));
         let (ours, theirs) = both(&RULES, &chosen, &mut Mapper::new(), view);
+        prop_assert_eq!(ours, theirs, "{}", body);
+    }
+
+    #[test]
+    fn plan_and_oracle_agree_on_the_built_in_blueprint(
+        values in prop::collection::vec(tree(), 12), mode in 0..3_usize, tenant: bool, name in 0..4_usize,
+    ) {
+        let [ids, web, device, environment, place, order, products, own, data, cookie, user, ecid] =
+            values.as_slice() else { return Ok(()) };
+        let name = ["\"signin\"", "\"Viewed\"", "null", "\"decisioning.propositionDisplay\""][name];
+        let body = format!(
+            r#"{{"event": {name}, "userId": {user}, "anonymousId": {ecid}, "data": {data},
+                "context": {{"mixpanel": {cookie}, "userAgent": {web}}},
+                "xdm": {{"web": {{"webPageDetails": {web}, "webReferrer": {{"URL": {web}}}}}, "device": {device},
+                    "environment": {environment}, "placeContext": {{"geo": {place}}}, "commerce": {{"order": {order}}},
+                    "productListItems": {products}, "_acme": {{"ids": {ids}, "own": {own}, "login": {user}}}}}}}"#
+        );
+        let facts = facts("m-1");
+        let kind = EventKind::Track;
+        let view = EventView { kind, facts: &facts, received_at: facts.time, body: body.as_bytes() };
+        let mode = ["simplified", "original", "legacy"][mode];
+        let mut chosen = json!({"identity": mode, "personalization": tenant});
+        if tenant {
+            let fields = json!({
+                "distinct_id": "_acme.ids.a", "event_type": "_acme.own.name", "login_id": "_acme.login",
+                "properties": "_acme.own", "event_time": "_acme.ids.n", "insert_id": "_acme.ids.b", "data": false,
+            });
+            chosen.as_object_mut().expect("an object").extend(fields.as_object().cloned().expect("an object"));
+        }
+        let chosen = SettingValues::from_json(&chosen);
+        let (ours, theirs) = both(&ADOBE, &chosen, &mut Mapper::new(), view);
         prop_assert_eq!(ours, theirs, "{}", body);
     }
 }

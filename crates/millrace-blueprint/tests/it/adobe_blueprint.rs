@@ -210,8 +210,9 @@ fn rows_hold_the_lanes_of_the_ids_in_them() {
 
 #[test]
 fn fields_of_the_action_can_stand_in_the_tenants_fields() {
-    let settings =
-        tenant(json!({"event_time": "_acme.at", "insert_id": "_acme.id", "token": "0123abc"}));
+    let settings = tenant(
+        json!({"event_time": "_acme.at", "insert_id": "_acme.id", "other_project": "0123abc"}),
+    );
     let mut mapping = built_in("adobe", &settings);
     let event = json!({"xdm": {"_id": "x", "_acme": {"distinct_id": "d", "event_type": "e", "at": 1_763_600_000, "id": "i-1"}}});
     let rows = one(&mut mapping, &event);

@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 use crate::Mapping;
 
 /// The fenced blocks of a page: mark, text, line.
-fn blocks(page: &str) -> Vec<(String, String, usize)> {
+pub(crate) fn blocks(page: &str) -> Vec<(String, String, usize)> {
     let mut blocks = Vec::new();
     let mut open: Option<(String, String, usize)> = None;
     for (number, line) in page.lines().enumerate() {

@@ -9,6 +9,7 @@
 
 mod actions;
 mod adobe_blueprint;
+mod adobe_guide;
 mod adobe_rules;
 mod corrections;
 mod datafly_blueprint;

@@ -8,6 +8,7 @@
     reason = "a test that cannot go on has failed"
 )]
 
+mod adobe;
 mod check;
 mod delete_users;
 mod demo;

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use crate::server::millrace;
 
-fn map(arguments: &[&str], input: &str) -> (Option<i32>, Vec<Value>) {
+pub(crate) fn map(arguments: &[&str], input: &str) -> (Option<i32>, Vec<Value>) {
     let mut child = millrace()
         .arg("map")
         .args(arguments)
