@@ -160,7 +160,12 @@ fn copy_container(
 }
 
 /// True when the container at the cursor has too many members.
-fn is_wide(mut cursor: Cursor<'_>, close: u8) -> bool {
+fn is_wide(cursor: Cursor<'_>, close: u8) -> bool {
+    count(cursor, close) >= MEMBER_LIMIT
+}
+
+/// How many members the container at the cursor has.
+fn count(mut cursor: Cursor<'_>, close: u8) -> usize {
     let mut count = 0;
     let mut more = cursor.open(close);
     while more {
@@ -170,10 +175,11 @@ fn is_wide(mut cursor: Cursor<'_>, close: u8) -> bool {
         }
         more = cursor.more(close).unwrap_or(false);
     }
-    count >= MEMBER_LIMIT
+    count
 }
 
-/// True when [`copy`] would make text of a container because of the number of its members.
+/// True when a container has too many members to be sent. A list may have one more than an object:
+/// what refuses longer lists takes lists of that length.
 pub(crate) fn holds_wide(value: &[u8], level: u8) -> bool {
     holds_wide_at(&mut Cursor::new(value), level)
 }
@@ -188,7 +194,8 @@ fn holds_wide_at(cursor: &mut Cursor<'_>, level: u8) -> bool {
         let _ = cursor.skip(DEPTH_LIMIT);
         return false;
     }
-    let mut wide = is_wide(*cursor, close);
+    let most = if open == b'[' { MEMBER_LIMIT } else { MEMBER_LIMIT - 1 };
+    let mut wide = count(*cursor, close) > most;
     let mut more = cursor.open(close);
     while more && !wide {
         if open == b'{' && cursor.key().is_err() {

@@ -115,6 +115,8 @@ pub(crate) fn call(
             let clean = without_nulls(value);
             (exact || clean != json!({})).then_some(clean)
         }
+        (Function::Empties, Value::Object(members)) => by_emptiness(members, true),
+        (Function::WithoutEmpties, Value::Object(members)) => by_emptiness(members, false),
         (Function::Plus, _) => reckon(&value, other, |a, b| a + b),
         (Function::Minus, _) => reckon(&value, other, |a, b| a - b),
         (Function::Negate, _) => match number(&value)? {
@@ -323,4 +325,14 @@ pub(crate) fn is_uuid_shaped(text: &str) -> bool {
     let lengths: Vec<usize> = groups.iter().map(|group| group.len()).collect();
     lengths == [8, 4, 4, 4, 12]
         && groups.iter().all(|group| group.chars().all(|c| c.is_ascii_hexdigit()))
+}
+
+fn by_emptiness(members: &serde_json::Map<String, Value>, empty: bool) -> Option<Value> {
+    let is_empty = |value: &Value| {
+        value.is_null() || *value == json!("") || *value == json!([]) || *value == json!({})
+    };
+    let kept = members.iter().filter(|(_, value)| is_empty(value) == empty);
+    let kept: serde_json::Map<String, Value> =
+        kept.map(|(name, value)| (name.clone(), value.clone())).collect();
+    (!kept.is_empty()).then_some(Value::Object(kept))
 }

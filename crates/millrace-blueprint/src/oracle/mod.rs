@@ -20,8 +20,8 @@ use serde_json::{Map, Value, json};
 use crate::EventView;
 use crate::plan::fold::{Values, settled};
 use crate::syntax::ast::{
-    Action, BlankNames, Checked, Checks, Expression, Field, IdleRows, Nobody, Outcome, TimeAhead,
-    TimeBefore, Verb,
+    Action, BlankNames, Checked, Checks, Expression, Field, GroupIds, IdleRows, Nobody, Outcome,
+    TimeAhead, TimeBefore, Verb,
 };
 use crate::syntax::{is_operator, reserved_names};
 use values::Scope;
@@ -281,15 +281,17 @@ impl Oracle<'_> {
             Some(Value::Array(ids)) => ids,
             id => vec![id.unwrap_or_default()],
         };
-        for id in &ids {
+        for given in &ids {
             for (field, value) in operators(action) {
                 let key = self.id(action, Field::GroupKey, item);
-                let (Some(key), Some(id)) = (key, usable(id)) else { continue };
+                let (Some(key), Some(id)) = (key, usable(given)) else { continue };
                 let Some(operand) = self.operand(field, value, item) else { continue };
                 let operator = format!("${}", field.as_str());
-                let body = json!({"$group_key": key, "$group_id": id, operator: operand});
                 let mut lanes = Lanes::default();
                 lanes.add(LaneKey::group(&key, &id));
+                let kept = self.checks.group_ids == GroupIds::Keep && given.is_number();
+                let id = if kept { given.clone() } else { Value::String(id) };
+                let body = json!({"$group_key": key, "$group_id": id, operator: operand});
                 let row = OracleRow { path: "/groups", body, project: None, alone: false, lanes };
                 sink.rows.push(row);
             }
@@ -300,7 +302,7 @@ impl Oracle<'_> {
         for (field, value) in operators(action) {
             let id = self.id(action, Field::DistinctId, item);
             let ip = self.ip(action, item);
-            let time = self.field(action, Field::Time, item).and_then(|time| time.as_f64());
+            let time = self.field(action, Field::Time, item);
             let ignore_time = self.field(action, Field::IgnoreTime, item);
             let Some(operand) = self.operand(field, value, item) else { continue };
             let id = id.ok_or_else(|| self.no_id())?;
@@ -309,8 +311,14 @@ impl Oracle<'_> {
             if let Some(ip) = ip {
                 body["$ip"] = ip;
             }
-            if let Some(time) = time.filter(|time| time.abs() < 9e15) {
-                body["$time"] = json!(time as i64);
+            match time {
+                Some(Value::Null) => body["$time"] = Value::Null,
+                time => {
+                    let millis = time.and_then(|time| time.as_f64());
+                    if let Some(millis) = millis.filter(|millis| millis.abs() < 9e15) {
+                        body["$time"] = json!(millis as i64);
+                    }
+                }
             }
             if ignore_time == Some(Value::Bool(true)) {
                 body["$ignore_time"] = json!(true);

@@ -20,9 +20,11 @@ impl<'a> Run<'a> {
     /// The value of a call.
     pub(super) fn call(&mut self, call: &'a Call, level: u8) -> Value {
         let value = match call.function {
-            Function::Flatten | Function::Json | Function::WithoutNulls => {
-                self.free_value(&call.argument)
-            }
+            Function::Flatten
+            | Function::Json
+            | Function::WithoutNulls
+            | Function::Empties
+            | Function::WithoutEmpties => self.free_value(&call.argument),
             _ => self.value(&call.argument, level),
         };
         if value.is_nothing() {
@@ -105,6 +107,8 @@ impl<'a> Run<'a> {
             Function::Json => self.encoded(value),
             Function::FromJson => self.decoded(value, call.exact),
             Function::WithoutNulls => self.without_nulls(value, call.exact),
+            Function::Empties => self.by_emptiness(value, true),
+            Function::WithoutEmpties => self.by_emptiness(value, false),
         }
     }
 

@@ -9,7 +9,7 @@ use super::rows::Draft;
 use super::value::Value;
 use super::{Run, Stop};
 use crate::plan::node::{Node, Operand};
-use crate::syntax::ast::{Field, IdleRows};
+use crate::syntax::ast::{Field, GroupIds, IdleRows};
 
 /// How many groups Mixpanel takes from one event (reference/mixpanel-api.md 3.2).
 const GROUP_LIMIT: usize = 300;
@@ -44,7 +44,8 @@ impl<'a> Run<'a> {
         }
         let time = self.value(beside.time, 1);
         if self.noting {
-            let timed = self.float(time).is_some_and(|millis| millis.abs() < 9e15);
+            let timed = self.json(time) == b"null"
+                || self.float(time).is_some_and(|millis| millis.abs() < 9e15);
             self.note_field(&["$time"], Field::Time, timed);
         }
         let ignore_time = self.value(beside.ignore_time, 1);
@@ -57,6 +58,9 @@ impl<'a> Run<'a> {
         if let Some(millis) = self.float(time).filter(|millis| millis.abs() < 9e15) {
             out.bytes.extend_from_slice(b",\"$time\":");
             out.bytes.extend_from_slice(itoa::Buffer::new().format(millis as i64).as_bytes());
+        } else if self.json(time) == b"null" {
+            // Only a blueprint that says null in so many words comes here.
+            out.bytes.extend_from_slice(b",\"$time\":null");
         }
         if self.json(ignore_time) == b"true" {
             out.bytes.extend_from_slice(b",\"$ignore_time\":true");
@@ -134,7 +138,12 @@ impl<'a> Run<'a> {
         }
         let start = out.bytes.len();
         self.write_id(b"{\"$group_key\":", key, &mut out.bytes);
-        self.write_id(b",\"$group_id\":", id, &mut out.bytes);
+        if self.plan.checks.group_ids == GroupIds::Keep && self.float(id).is_some() {
+            out.bytes.extend_from_slice(b",\"$group_id\":");
+            self.copy(id, 1, &mut out.bytes);
+        } else {
+            self.write_id(b",\"$group_id\":", id, &mut out.bytes);
+        }
         if !self.operator(field, operand, &mut out.bytes)? {
             out.bytes.truncate(start);
             return Ok(());

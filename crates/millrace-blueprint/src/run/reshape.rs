@@ -82,6 +82,17 @@ impl Run<'_> {
         }
     }
 
+    /// The members of an object that are empty, or those that are not.
+    pub(super) fn by_emptiness(&mut self, value: Value, empty: bool) -> Value {
+        let json = self.json(value);
+        if json.first() != Some(&b'{') {
+            return Value::Nothing;
+        }
+        let mut out = Vec::new();
+        by_emptiness(&Ends::of(json), &mut Cursor::new(json), empty, &mut out);
+        if out.is_empty() { Value::Nothing } else { self.piece(&out) }
+    }
+
     /// One object in place of nested ones, whose names are joined. Items of lists are named by
     /// their place; what is empty goes; a scalar stands under the empty name.
     pub(super) fn flatten(&mut self, value: Value, words: &[String], exact: bool) -> Value {
@@ -202,6 +213,38 @@ fn without_nulls(ends: &Ends, cursor: &mut Cursor<'_>, out: &mut Vec<u8>) {
         }
     }
     out.push(b'}');
+}
+
+/// Writes the members that are empty (null, a text, a list or an object without anything in it), or
+/// those that are not; nothing when there are none.
+fn by_emptiness(ends: &Ends, cursor: &mut Cursor<'_>, empty: bool, out: &mut Vec<u8>) {
+    let bytes = cursor.bytes;
+    for (name, at) in members(ends, cursor) {
+        let mut inner = Cursor { bytes, at };
+        if !ends.skip(&mut inner) {
+            return;
+        }
+        let value = bytes.get(at..inner.at).unwrap_or_default();
+        if is_empty(value) != empty {
+            continue;
+        }
+        out.push(if out.is_empty() { b'{' } else { b',' });
+        text::write(&name, out);
+        out.push(b':');
+        out.extend_from_slice(value);
+    }
+    if !out.is_empty() {
+        out.push(b'}');
+    }
+}
+
+/// True for null and for a text, a list or an object without anything in it.
+fn is_empty(json: &[u8]) -> bool {
+    match json {
+        b"null" | b"\"\"" => true,
+        [b'[', inner @ .., b']'] | [b'{', inner @ .., b'}'] => inner.trim_ascii().is_empty(),
+        _ => false,
+    }
 }
 
 /// The members of a flat object, in the order in which their names came first.

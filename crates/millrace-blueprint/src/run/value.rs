@@ -159,11 +159,13 @@ impl<'a> Run<'a> {
             Value::Event(slot) | Value::Piece(slot)
                 if !self.free && !careful::fits(slot.shape, level) =>
             {
-                if slot.shape.odd
-                    && self.plan.checks.wide_values == WideValues::SetAside
-                    && careful::holds_wide(self.json(value), level)
-                {
-                    self.overflow.set(Some(Code::TooManyProperties));
+                if slot.shape.odd && self.plan.checks.wide_values == WideValues::SetAside {
+                    if careful::holds_wide(self.json(value), level) {
+                        self.overflow.set(Some(Code::TooManyProperties));
+                    } else if careful::fits(Shape { odd: false, ..slot.shape }, level) {
+                        careful::compact(self.json(value), out);
+                        return;
+                    }
                 }
                 self.corrected.changes(careful::copy(self.json(value), level, out));
             }

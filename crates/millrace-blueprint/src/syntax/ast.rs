@@ -67,6 +67,7 @@ pub(crate) struct Checks {
     pub(crate) nobody: Nobody,
     pub(crate) blank_names: BlankNames,
     pub(crate) idle_rows: IdleRows,
+    pub(crate) group_ids: GroupIds,
 }
 
 words! {
@@ -132,13 +133,25 @@ words! {
 }
 
 words! {
+    /// What becomes of group ids that are numbers.
+    #[derive(Default)]
+    GroupIds {
+        /// They become text, which is what Mixpanel takes.
+        #[default]
+        Text = "text",
+        /// They are sent as they are.
+        Keep = "keep",
+    }
+}
+
+words! {
     /// What becomes of lists and objects with more members than Mixpanel takes.
     #[derive(Default)]
     WideValues {
         /// They become their JSON as text.
         #[default]
         Text = "text",
-        /// The event is set aside.
+        /// The event is set aside; a list with just as many members as are too many is sent.
         SetAside = "set_aside",
     }
 }

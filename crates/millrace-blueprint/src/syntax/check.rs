@@ -8,8 +8,9 @@ use millrace_model::diagnostic::Diagnostic;
 use super::ast::{Checked, Checks, Condition, Kinds, Outcome, Place, Rule};
 use super::parts::{known_keys, map, member, switch, text};
 use super::problems::Problems;
+use super::shared::shared_blocks;
 use super::tree::{self, Key, Node, NodeValue, Scalar};
-use super::values::{Block, Declared, Reader};
+use super::values::{Declared, Reader};
 use super::{actions, declared};
 use crate::{adobe, datafly};
 
@@ -116,23 +117,6 @@ fn top(root: &Node, problems: &mut Problems) -> Option<Checked> {
         variants,
         rules,
     })
-}
-
-/// Reads the blocks of `shared` from top to bottom; a block may use those above it.
-fn shared_blocks(
-    node: &Node,
-    declared: Declared<'_>,
-    shared: &mut HashMap<String, Block>,
-    size: &mut usize,
-    problems: &mut Problems,
-) {
-    for (key, node) in map(node, "`shared`", problems).unwrap_or_default() {
-        let Some(members) = map(node, "a shared block", problems) else { continue };
-        let before = *size;
-        let mut reader = Reader::new(problems, declared, shared, size);
-        let entries = reader.entries(members);
-        shared.insert(key.text.clone(), Block { entries, size: size.saturating_sub(before) });
-    }
 }
 
 fn rule(node: &Node, reader: &mut Reader<'_>) -> Option<Rule> {

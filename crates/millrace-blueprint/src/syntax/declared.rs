@@ -6,7 +6,9 @@
 use millrace_model::code::Code;
 use serde_json::Value;
 
-use super::ast::{BlankNames, Checks, IdleRows, Nobody, TimeAhead, TimeBefore, WideValues};
+use super::ast::{
+    BlankNames, Checks, GroupIds, IdleRows, Nobody, TimeAhead, TimeBefore, WideValues,
+};
 use super::parts::{known_keys, map, member, text};
 use super::problems::Problems;
 use super::tree::{Key, Node, NodeValue};
@@ -18,8 +20,8 @@ const SETTING_KINDS: [&str; 6] = ["text", "number", "switch", "choice", "list", 
 const PARAMETER_KEYS: [&str; 2] = ["about", "default"];
 const DEVIATION_KEYS: [&str; 2] = ["what", "why"];
 const VARIANT_KEYS: [&str; 3] = ["about", "settings", "checks"];
-const CHECK_KEYS: [&str; 6] =
-    ["time_ahead", "time_before", "wide_values", "nobody", "blank_names", "idle_rows"];
+const CHECK_KEYS: [&str; 7] =
+    ["time_ahead", "time_before", "wide_values", "nobody", "blank_names", "idle_rows", "group_ids"];
 
 /// Reads the settings that a blueprint declares.
 pub(super) fn settings(node: &Node, problems: &mut Problems) -> Vec<Setting> {
@@ -189,6 +191,10 @@ pub(super) fn checks(node: &Node, usual: Checks, problems: &mut Problems) -> Che
     if let Some(node) = member(members, "idle_rows") {
         let known = IdleRows::WORDS;
         checks.idle_rows = word(node, IdleRows::parse, known, problems).unwrap_or_default();
+    }
+    if let Some(node) = member(members, "group_ids") {
+        let known = GroupIds::WORDS;
+        checks.group_ids = word(node, GroupIds::parse, known, problems).unwrap_or_default();
     }
     if let Some(node) = member(members, "wide_values") {
         let known = WideValues::WORDS;

@@ -7,6 +7,7 @@
 use super::ast::{Expression, Part, Step};
 use super::functions::{Function, Rest};
 use super::lexer::{self, Mistake, Piece, Token, What};
+use super::shared::SHARED_PREFIX;
 use super::tree::Scalar;
 use super::values::SETTING_PREFIX;
 
@@ -307,6 +308,15 @@ impl Parser {
                 {
                     let [Step::Key(name)] = steps.as_slice() else { continue };
                     words.push(format!("{SETTING_PREFIX}{name}"));
+                }
+                (rest @ (Rest::Names | Rest::Pairs), What::Name { word, steps })
+                    if word == "shared" && matches!(steps.as_slice(), [Step::Key(_)]) =>
+                {
+                    let [Step::Key(name)] = steps.as_slice() else { continue };
+                    words.push(format!("{SHARED_PREFIX}{name}"));
+                    if rest == Rest::Pairs {
+                        words.push(String::new());
+                    }
                 }
                 (Rest::Paths, What::Path(steps)) => arguments.push(Expression::Path(steps)),
                 (

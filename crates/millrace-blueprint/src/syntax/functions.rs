@@ -39,6 +39,8 @@ words! {
         Json = "json",
         FromJson = "from_json",
         WithoutNulls = "without_nulls",
+        Empties = "empties",
+        WithoutEmpties = "without_empties",
         Plus = "plus",
         Minus = "minus",
         Negate = "negate",
@@ -149,6 +151,8 @@ impl Function {
             | Function::Json
             | Function::FromJson
             | Function::WithoutNulls
+            | Function::Empties
+            | Function::WithoutEmpties
             | Function::Negate
             | Function::NeedText
             | Function::NeedNumber
@@ -206,6 +210,8 @@ impl Function {
             Function::Json => "json(value)",
             Function::FromJson => "from_json(text)",
             Function::WithoutNulls => "without_nulls(value)",
+            Function::Empties => "empties(object)",
+            Function::WithoutEmpties => "without_empties(object)",
             Function::Plus => "plus(number, number)",
             Function::Minus => "minus(number, number)",
             Function::Negate => "negate(number)",

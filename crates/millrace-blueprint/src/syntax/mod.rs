@@ -17,6 +17,7 @@ mod matching;
 pub(crate) mod parts;
 pub(crate) mod problems;
 pub(crate) mod readings;
+mod shared;
 mod show;
 #[cfg(test)]
 mod tests;

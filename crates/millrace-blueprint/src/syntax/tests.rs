@@ -231,6 +231,30 @@ fn all_mistakes_come_at_once() {
 }
 
 #[test]
+fn shared_blocks_are_values_and_names_too() {
+    let text = |value: &str| {
+        format!(
+            "blueprint: b\nshared:\n  who: {{ when: exists($.a), then: $.a, else: $.b }}\n  \
+             names: {{ a: A, b: B }}\n  odd: {{ a: $.a }}\nrules:\n  - name: r\n    send:\n      - event:\n          \
+             name: N\n          distinct_id: shared.who\n          properties: {{ \"...\": '{value}' }}\n"
+        )
+    };
+    for value in ["rename($.p, shared.names, c, \"C\")", "omit($.p, shared.names, c)", "shared.odd"]
+    {
+        assert_eq!(problems(&text(value)), [""; 0], "{value}");
+    }
+    for (value, wanted) in [
+        ("rename($.p, shared.nams)", "MR5007 the shared block `nams` is not known"),
+        ("pick($.p, shared.odd)", "MR5101 the shared block `odd` is no list of names"),
+        ("join($.p, shared.names)", "MR5101 `join` does not take"),
+        ("shared.wh", "MR5007 the shared block `wh` is not known"),
+    ] {
+        let found = problems(&text(value));
+        assert!(found.len() == 1 && found[0].contains(wanted), "{value}: {found:?}");
+    }
+}
+
+#[test]
 fn texts_that_would_grow_without_end_are_refused() {
     let mut text = "blueprint: b\nshared:\n  b0: { a: 1, b: 2 }\n".to_owned();
     for n in 1..40 {

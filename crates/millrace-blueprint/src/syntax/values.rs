@@ -11,6 +11,7 @@ use super::lexer::Mistake;
 use super::matching;
 use super::problems::Problems;
 use super::readings;
+use super::shared::{Block, SHARED_PREFIX};
 use super::tree::{Key, Node, NodeValue, Scalar};
 use crate::settings::{Parameter, Setting, SettingKind};
 
@@ -41,13 +42,6 @@ pub(crate) struct Reader<'a> {
 pub(crate) struct Declared<'a> {
     pub(crate) settings: &'a [Setting],
     pub(crate) parameters: &'a [Parameter],
-}
-
-/// A block of `shared`, ready to be copied to where it is spread.
-pub(crate) struct Block {
-    pub(crate) entries: Vec<Entry>,
-    /// How many values it has.
-    pub(crate) size: usize,
 }
 
 /// How many values a blueprint may have. Shared blocks that use shared blocks would otherwise
@@ -131,28 +125,16 @@ impl<'a> Reader<'a> {
 
     fn spread(&mut self, node: &Node, entries: &mut Vec<Entry>) {
         if let NodeValue::Scalar(scalar) = &node.value
-            && let Some(name) = scalar.text.strip_prefix("shared.")
+            && let Some(name) = scalar.text.strip_prefix(SHARED_PREFIX)
+            && self
+                .shared
+                .get(name)
+                .is_none_or(|block| matches!(block.value, Expression::Object(_)))
         {
-            let block = || readings::reading(node.place, scalar, "shared block", String::new());
-            self.problems.reading(block);
-            match self.shared.get(name) {
-                Some(block) => {
-                    if self.grow(node.place, block.size) {
-                        entries.extend(block.entries.iter().cloned());
-                    }
-                }
-                None => {
-                    let mut known: Vec<&str> = self.shared.keys().map(String::as_str).collect();
-                    known.sort_unstable();
-                    self.problems.unknown(
-                        node.place,
-                        Code::UnknownReference,
-                        "the shared block",
-                        name,
-                        &known,
-                    );
-                }
-            }
+            let read = || readings::reading(node.place, scalar, "shared block", String::new());
+            self.problems.reading(read);
+            let block = self.block(node.place, name);
+            entries.extend(block.into_iter().flat_map(|block| block.entries.iter().cloned()));
             return;
         }
         let value = self.value(node);
@@ -265,8 +247,15 @@ impl<'a> Reader<'a> {
     }
 
     fn scalar(&mut self, place: Place, scalar: &Scalar) -> Expression {
+        if let Some(name) = scalar.text.strip_prefix(SHARED_PREFIX) {
+            let read = || readings::reading(place, scalar, "shared block", String::new());
+            self.problems.reading(read);
+            let block = self.block(place, name);
+            return block.map_or(Expression::Nothing, |block| block.value.clone());
+        }
         match read_scalar(scalar) {
-            Ok(expression) => {
+            Ok(mut expression) => {
+                self.put_shared_names(place, &mut expression);
                 self.problems.expression(place, scalar, &expression);
                 visit(&expression, &mut |part| self.check(place, part));
                 expression

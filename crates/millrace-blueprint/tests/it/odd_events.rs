@@ -236,16 +236,46 @@ fn checks_can_be_done_otherwise() {
         - event: { name: $.event, distinct_id: $.userId, properties: { \"...\": $.properties, made: [list($.x)] } }\n";
     let blueprint = Blueprint::parse("b", text).expect("right");
     let mut mapping = Mapping::new(&blueprint, &json!({}));
-    let wide = format!("[{}1]", "1,".repeat(254));
-    assert_eq!(
-        mapping.outcome(&track(&format!(r#"{{"a":[{wide}]}}"#))),
-        json!({"set_aside": "MR2004"})
-    );
+    let wide = format!("[{}1]", "1,".repeat(255));
+    let members: Vec<String> = (0..255).map(|n| format!(r#""k{n}":1"#)).collect();
+    let wide_object = format!("{{{}}}", members.join(","));
+    for wide in [&wide, &wide_object] {
+        let event = track(&format!(r#"{{"a":[{wide}]}}"#));
+        assert_eq!(mapping.outcome(&event), json!({"set_aside": "MR2004"}));
+    }
+    // A list may have one member more, and stays a list.
+    let just = format!("[{}1]", "1,".repeat(254));
+    let sent = mapping.outcome(&track(&format!(r#"{{"a":[{just}]}}"#)));
+    let list = &sent[0]["body"]["properties"]["a"][0];
+    assert_eq!(list.as_array().map(Vec::len), Some(255));
     // Nothing is refused of what stands inside of a text.
     let deep = format!(r#"{{"a":[[[[{wide}]]]]}}"#);
     assert_eq!(mapping.map(&track(&deep)), Mapped::Send);
     mapping.received_at = UnixMillis(AT.0 - 86_400_000);
     assert_eq!(mapping.outcome(&track("{}"))[0]["body"]["properties"]["time"], json!(AT.0));
+}
+
+#[test]
+fn groups_keep_their_numbers_and_times_can_be_null_where_a_blueprint_says_so() {
+    let text = "blueprint: b\nchecks: { group_ids: keep }\nrules:\n  - name: r\n    send:\n      \
+        - group: { group_key: team, group_id: $.team, set: { a: 1 } }\n      \
+        - profile: { distinct_id: $.userId, time: { \"@literal\": null }, set: { \"...\": [empties($.p)] }, \
+        set_once: { \"...\": without_empties($.p) } }\n";
+    let blueprint = Blueprint::parse("b", text).expect("right");
+    let mut mapping = Mapping::new(&blueprint, &json!({}));
+    let event =
+        r#"{"userId":"u","team":[7,"8"],"p":{"a":"","b":null,"c":[ ],"d":{},"e":0,"f":" "}}"#;
+    assert_eq!(
+        mapping.outcome(event),
+        json!([
+            {"path": "/groups", "body": {"$group_key": "team", "$group_id": 7, "$set": {"a": 1}}},
+            {"path": "/groups", "body": {"$group_key": "team", "$group_id": "8", "$set": {"a": 1}}},
+            {"path": "/engage", "body": {"$distinct_id": "u", "$time": null,
+                "$set": {"a": "", "b": null, "c": [], "d": {}}}},
+            {"path": "/engage", "body": {"$distinct_id": "u", "$time": null,
+                "$set_once": {"e": 0, "f": " "}}},
+        ])
+    );
 }
 
 #[test]

@@ -141,7 +141,8 @@ impl Envelope {
     fn check_ids(&self, item: &RawItem, kind: EventKind) -> Result<(), Refusal> {
         let user = self.id(item.user_id, "userId")?;
         let anonymous = self.id(item.anonymous_id, "anonymousId")?;
-        let group = self.id(item.group_id, "groupId")?;
+        // Which trait holds the group's id is for the blueprint to say, too.
+        self.id(item.group_id, "groupId")?;
         let previous = self.id(item.previous_id, "previousId")?;
         match kind {
             EventKind::Track => self.check_event_name(item),
@@ -150,10 +151,6 @@ impl Envelope {
             }
             EventKind::Alias if previous.is_none() && anonymous.is_none() => {
                 Err(Refusal::new(Code::MissingId, "alias needs a previousId or an anonymousId"))
-            }
-            // RudderStack finds the group by any trait that its settings name.
-            EventKind::Group if group.is_none() && !has_members(item.traits.of(&self.body)) => {
-                Err(Refusal::new(Code::MissingId, "group needs a groupId, or traits that hold it"))
             }
             EventKind::Alias
             | EventKind::Group
@@ -238,11 +235,6 @@ impl Envelope {
             body: body.slice(..body.len().min(limits.kept_bytes)),
         }
     }
-}
-
-/// True for a JSON object that is not empty.
-fn has_members(value: &[u8]) -> bool {
-    value.strip_prefix(b"{").is_some_and(|inner| inner.trim_ascii_start() != b"}")
 }
 
 fn too_large(bytes: usize, limits: &Limits) -> Refusal {

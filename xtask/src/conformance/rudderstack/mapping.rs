@@ -3,13 +3,13 @@
 
 use bytes::Bytes;
 use millrace_blueprint::{Blueprint, EventView, Mapper, Plan, SettingValues};
-use millrace_delivery::mixpanel::{MixpanelOptions, Region};
+use millrace_delivery::mixpanel::MixpanelOptions;
+use millrace_delivery::mixpanel::vendor_settings::ConnectionSettings;
 use millrace_model::code::Code;
 use millrace_model::entropy::SeededEntropy;
 use millrace_model::event::{Event, Item};
 use millrace_model::id::PipelineId;
 use millrace_model::row::{Mapped, Rows};
-use millrace_model::secret::Secret;
 use millrace_model::time::UnixMillis;
 use millrace_protocol::limits::Limits;
 use millrace_protocol::segment::{Admission, Call, Envelope};
@@ -17,16 +17,6 @@ use serde_json::{Map, Value, json};
 
 /// The blueprint that maps as the peer does.
 const BLUEPRINT: &str = "rudderstack-classic";
-
-/// Settings that say where an integration sends to. They are none of the blueprint's.
-const CONNECTION: [&str; 6] = [
-    "token",
-    "dataResidency",
-    "strictMode",
-    "serviceAccountUserName",
-    "serviceAccountSecret",
-    "projectId",
-];
 
 /// Why an event sends nothing.
 #[derive(Debug, thiserror::Error)]
@@ -56,8 +46,7 @@ impl Refusal {
 /// The blueprint with the settings of a case. What the peer takes for granted when nothing is said
 /// stands in the classic variant.
 pub(super) fn plan(config: &Map<String, Value>) -> Result<Plan, Refusal> {
-    let mut settings = config.clone();
-    settings.retain(|name, _| !CONNECTION.contains(&name.as_str()));
+    let settings = Value::Object(connection(config)?.1);
     let blueprint = Blueprint::built_in(BLUEPRINT)
         .ok_or_else(|| Refusal::configuration(format!("there is no blueprint `{BLUEPRINT}`")))?;
     let shown = |mistakes: Vec<millrace_model::diagnostic::Diagnostic>| {
@@ -65,22 +54,27 @@ pub(super) fn plan(config: &Map<String, Value>) -> Result<Plan, Refusal> {
         Refusal::configuration(lines.join("; "))
     };
     let blueprint = blueprint.map_err(shown)?;
-    Plan::compile(&blueprint, &SettingValues::from_json(&Value::Object(settings))).map_err(shown)
+    Plan::compile(&blueprint, &SettingValues::from_json(&settings)).map_err(shown)
 }
 
-/// Where the integration of a case sends to, and as whom.
+/// Where the integration of a case sends to, and as whom. Events are checked strictly, as an
+/// integration of ours does unless it is told otherwise: the peer's lax default is not ours.
 pub(super) fn options(config: &Map<String, Value>, gzip: bool) -> Result<MixpanelOptions, Refusal> {
-    let text = |name: &str| config.get(name).and_then(Value::as_str).unwrap_or_default();
-    let region = match text("dataResidency") {
-        "eu" => Region::Eu,
-        "in" => Region::In,
-        _ => Region::Us,
-    };
-    let fail = |error: millrace_delivery::mixpanel::OptionsError| {
-        Refusal::configuration(error.to_string())
-    };
-    let options = MixpanelOptions::new(region, Secret::new(text("token"))).map_err(fail)?;
+    let options = connection(config)?.0.options();
+    let options = options.map_err(|error| Refusal::configuration(error.to_string()))?;
     Ok(options.with_gzip(gzip))
+}
+
+/// The settings about the connection, and the rest, which is the blueprint's.
+fn connection(
+    config: &Map<String, Value>,
+) -> Result<(ConnectionSettings, Map<String, Value>), Refusal> {
+    let mut settings = config.clone();
+    let connection = ConnectionSettings::take(&mut settings, false).map_err(|notes| {
+        let lines: Vec<String> = notes.into_iter().map(|note| note.message).collect();
+        Refusal::configuration(lines.join("; "))
+    })?;
+    Ok((connection, settings))
 }
 
 /// Maps a message; the rows are those of a mapping that sends.
