@@ -5,6 +5,7 @@ mod check;
 mod delete_users;
 mod demo;
 mod diff;
+mod lookup_table;
 mod map;
 mod serve;
 mod stop_request;
@@ -29,6 +30,7 @@ pub fn run(arguments: Arguments) -> Outcome {
         Command::Test(arguments) => test::run(&arguments),
         Command::Diff(arguments) => diff::run(&arguments),
         Command::Blueprint { command } => blueprint::run(&command),
+        Command::LookupTable(arguments) => lookup_table::run(&arguments),
         Command::Completions { shell } => completions(shell),
     };
     match result {

@@ -16,6 +16,7 @@ mod docs;
 mod fault;
 mod http;
 mod kill;
+mod lookup_table;
 mod map;
 mod quick_start;
 mod sdk;
