@@ -11,6 +11,7 @@ use bytes::{Bytes, BytesMut};
 use millrace_model::code::{Code, ErrorKind};
 
 use super::options::Region;
+use super::projects::Projects;
 use super::request::RequestParts;
 use super::transport::{
     MAX_RESPONSE_BYTES, Response, Transport, TransportError, TransportErrorKind, TransportFuture,
@@ -65,6 +66,21 @@ impl HttpTransport {
     /// # Errors
     /// When the system has no certificates to check Mixpanel's against.
     pub fn new(region: &Region, timeouts: HttpTimeouts) -> Result<HttpTransport, HttpSetupError> {
+        HttpTransport::build(is_plain(region), timeouts)
+    }
+
+    /// A transport for all projects of an integration.
+    ///
+    /// # Errors
+    /// As [`HttpTransport::new`].
+    pub fn for_projects(
+        projects: &Projects,
+        timeouts: HttpTimeouts,
+    ) -> Result<HttpTransport, HttpSetupError> {
+        HttpTransport::build(projects.all().all(|options| is_plain(options.region())), timeouts)
+    }
+
+    fn build(plain: bool, timeouts: HttpTimeouts) -> Result<HttpTransport, HttpSetupError> {
         // Fails when a provider stands already: then that one is used, which is as good.
         let _ = rustls::crypto::ring::default_provider().install_default();
         let mut builder = reqwest::Client::builder()
@@ -76,7 +92,7 @@ impl HttpTransport {
             .pool_idle_timeout(Duration::from_secs(50))
             .connect_timeout(timeouts.connect)
             .timeout(timeouts.overall);
-        if region.base_url().starts_with("http://") {
+        if plain {
             builder = builder.tls_certs_only(std::iter::empty());
         }
         let client = builder.build().map_err(|source| HttpSetupError { source })?;
@@ -110,6 +126,11 @@ impl HttpTransport {
         let (body, cut) = read_body(&mut response).await?;
         Ok(Response { status, retry_after, body, cut })
     }
+}
+
+/// Plain HTTP, for which no certificates are needed.
+fn is_plain(region: &Region) -> bool {
+    region.base_url().starts_with("http://")
 }
 
 impl Transport for HttpTransport {

@@ -37,8 +37,12 @@ fn compile(used: &BlueprintUse) -> Result<Plan, Vec<Diagnostic>> {
     let values: serde_json::Map<String, serde_json::Value> =
         used.settings.iter().map(|(name, setting)| (name.clone(), setting.value.clone())).collect();
     let values = SettingValues::from_json(&serde_json::Value::Object(values));
-    Plan::compile(&blueprint, &values)
-        .map_err(|mistakes| mistakes.into_iter().map(|mistake| at_setting(mistake, used)).collect())
+    let parameters = &used.parameters;
+    Plan::compile_with(&blueprint, &values, &parameters.texts).map_err(|mistakes| {
+        // Of a pipeline that could not be read nobody knows what it lacks.
+        let told = |one: &Diagnostic| one.code != Code::MissingKey || parameters.place.is_some();
+        mistakes.into_iter().filter(told).map(|mistake| at_setting(mistake, used)).collect()
+    })
 }
 
 /// A blueprint does not know where its settings were written; the configuration does.
@@ -46,11 +50,15 @@ fn at_setting(mut mistake: Diagnostic, used: &BlueprintUse) -> Diagnostic {
     if mistake.line > 0 {
         return mistake;
     }
-    let place = used
-        .settings
-        .iter()
-        .find(|(name, _)| mistake.message.contains(&format!("`{name}`")))
-        .map_or(&used.place, |(_, setting)| &setting.place);
+    let setting =
+        used.settings.iter().find(|(name, _)| mistake.message.contains(&format!("`{name}`")));
+    let place = match (mistake.code, setting) {
+        // A parameter that the pipeline lacks: only those can be missing.
+        (Code::MissingKey, _) => used.parameters.place.as_ref(),
+        (_, Some((_, setting))) => Some(&setting.place),
+        (_, None) => None,
+    };
+    let place = place.unwrap_or(&used.place);
     mistake.file.clone_from(&place.file);
     (mistake.line, mistake.column) = (place.line, place.column);
     mistake

@@ -19,7 +19,7 @@ use millrace_blueprint::Plan;
 use millrace_delivery::engine::{Engine, EngineHandle, EngineOptions};
 use millrace_delivery::journal::{Journal, JournalError, JournalOptions, JournalWorker};
 use millrace_delivery::mixpanel::http::HttpTimeouts;
-use millrace_delivery::mixpanel::{HttpTransport, MixpanelOptions, Region};
+use millrace_delivery::mixpanel::{HttpTransport, MixpanelOptions, Projects, Region};
 use millrace_log::RealDisk;
 use millrace_model::code::Code;
 use millrace_model::entropy::{Entropy, SystemEntropy};
@@ -31,7 +31,7 @@ use millrace_twin::{
     IdentityMode, ProjectOptions, ServiceAccount, TwinOptions, TwinServer, ViewAccess,
 };
 
-use crate::config::{Config, Destination, Integration, Twin, TwinProject, TwinViews};
+use crate::config::{Config, Connection, Destination, Integration, Twin, TwinProject, TwinViews};
 use crate::exit::Failure;
 
 pub use servers::Addresses;
@@ -73,10 +73,10 @@ impl App {
 
         let mut engines = Vec::new();
         for (integration, plan) in config.integrations.iter().zip(plans) {
-            let mixpanel = mixpanel_options(integration, twin_address)?;
-            let transport = HttpTransport::new(mixpanel.region(), HttpTimeouts::default())
+            let projects = projects(integration, twin_address)?;
+            let transport = HttpTransport::for_projects(&projects, HttpTimeouts::default())
                 .map_err(Failure::internal)?;
-            let mut options = EngineOptions::new(integration.id.clone(), mixpanel);
+            let mut options = EngineOptions::new(integration.id.clone(), projects);
             options.limits.horizon = integration.retry_horizon;
             let (clock, entropy) = (Arc::clone(&clock), Arc::clone(&entropy));
             let transport = Arc::new(transport);
@@ -180,21 +180,49 @@ fn open_journal(
     })
 }
 
-/// Where an integration sends to and as whom, given where the twin listens.
+/// The projects of an integration, given where the twin listens.
+pub(crate) fn projects(
+    integration: &Integration,
+    twin: Option<SocketAddr>,
+) -> Result<Projects, Failure> {
+    let mut projects = Projects::from(mixpanel_options(integration, twin)?);
+    for project in &integration.projects {
+        let options = options_of(&project.connection, integration, twin)?;
+        projects
+            .declare(project.name.as_str(), options)
+            .map_err(|error| refuse(integration, &error))?;
+    }
+    Ok(projects)
+}
+
+/// Where an integration's own project is sent to and as whom, given where the twin listens.
 pub(crate) fn mixpanel_options(
     integration: &Integration,
     twin: Option<SocketAddr>,
 ) -> Result<MixpanelOptions, Failure> {
-    let base = match &integration.destination {
+    options_of(&integration.connection, integration, twin)
+}
+
+fn options_of(
+    connection: &Connection,
+    integration: &Integration,
+    twin: Option<SocketAddr>,
+) -> Result<MixpanelOptions, Failure> {
+    let base = match &connection.destination {
         Destination::Region(region) => region.base_url().to_owned(),
         Destination::Url(url) => url.clone(),
         // The configuration was checked: an integration names the twin only when there is one.
         Destination::Twin => twin.map(|address| format!("http://{address}")).unwrap_or_default(),
     };
     Region::parse(&base, false)
-        .and_then(|region| MixpanelOptions::new(region, integration.token.clone()))
+        .and_then(|region| MixpanelOptions::new(region, connection.token.clone()))
+        .and_then(|options| connection.with_credentials(options))
         .map(|options| options.with_gzip(integration.gzip))
-        .map_err(|error| Failure::usage(anyhow::anyhow!("integration {}: {error}", integration.id)))
+        .map_err(|error| refuse(integration, &error))
+}
+
+fn refuse(integration: &Integration, error: &dyn std::fmt::Display) -> Failure {
+    Failure::usage(anyhow::anyhow!("integration {}: {error}", integration.id))
 }
 
 fn start_twin(

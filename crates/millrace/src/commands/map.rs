@@ -144,8 +144,10 @@ fn diagnostic(note: SettingNote, place: &Place) -> Diagnostic {
     place.diagnostic(Code::BadValue, note.message, note.suggestion)
 }
 
+type NamedObject = (String, Map<String, Value>);
+
 /// The other projects: an object of objects, by name.
-fn named_objects(projects: Option<Value>) -> Result<Vec<(String, Map<String, Value>)>, Failure> {
+fn named_objects(projects: Option<Value>) -> Result<Vec<NamedObject>, Failure> {
     let wrong = || Failure::usage(anyhow::anyhow!("projects must be objects by name"));
     match projects {
         None => Ok(Vec::new()),

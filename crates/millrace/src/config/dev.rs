@@ -11,8 +11,8 @@ use millrace_model::id::IdError;
 use millrace_model::secret::Secret;
 
 use super::tree::{
-    BlueprintRef, BlueprintUse, Config, Destination, Integration, Limits, Log, Pipeline, Place,
-    Server, Twin, TwinProject, TwinServiceAccount, TwinViews,
+    BlueprintRef, BlueprintUse, Config, Connection, Destination, Integration, Limits, Log,
+    Pipeline, PipelineParameters, Place, Server, Twin, TwinProject, TwinServiceAccount, TwinViews,
 };
 
 /// What diagnostics name as the file of what was typed.
@@ -50,16 +50,26 @@ fn build(
     twin_listen: SocketAddr,
     data_dir: PathBuf,
 ) -> Result<Config, IdError> {
-    let pipeline = Pipeline { id: "dev".parse()?, write_keys: vec![Secret::new("dev-write-key")] };
+    let pipeline = Pipeline {
+        id: "dev".parse()?,
+        write_keys: vec![Secret::new("dev-write-key")],
+        parameters: parameters(),
+    };
     let integration = Integration {
         id: "dev".parse()?,
         pipeline: pipeline.id.clone(),
-        token: Secret::new("dev-token"),
-        destination: Destination::Twin,
+        connection: Connection {
+            token: Secret::new("dev-token"),
+            destination: Destination::Twin,
+            credentials: None,
+            strict: true,
+        },
+        projects: Vec::new(),
         mapping: BlueprintUse {
             blueprint: BlueprintRef::BuiltIn("default".to_owned()),
             place: command_line(),
             settings: BTreeMap::new(),
+            parameters: parameters(),
         },
         gdpr_api_token: None,
         gzip: true,
@@ -95,6 +105,10 @@ fn build(
             projects: vec![project],
         }),
     })
+}
+
+fn parameters() -> PipelineParameters {
+    PipelineParameters { place: Some(command_line()), ..PipelineParameters::default() }
 }
 
 fn command_line() -> Place {

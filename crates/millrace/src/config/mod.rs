@@ -30,8 +30,9 @@ use millrace_model::code::Code;
 use millrace_model::diagnostic::{Diagnostic, Severity};
 
 pub use tree::{
-    BlueprintRef, BlueprintUse, Config, Destination, Integration, Limits, Log, Pipeline, Place,
-    Region, Server, Setting, Twin, TwinProject, TwinServiceAccount, TwinViews,
+    BlueprintRef, BlueprintUse, Config, Connection, DeclaredProject, Destination, Integration,
+    Limits, Log, Pipeline, PipelineParameters, Place, Region, Server, Setting, Twin, TwinProject,
+    TwinServiceAccount, TwinViews,
 };
 
 /// The file that is read when none is named.

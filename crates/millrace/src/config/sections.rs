@@ -13,8 +13,9 @@ use toml::de::{DeTable, DeValue};
 use super::document::{Field, Report, Section};
 use super::quantity::{show_size, show_span, size, span};
 use super::secrets::{self, Literal};
-use super::tree::{Config, Limits, Log, Pipeline, Server};
+use super::tree::{Config, Limits, Log, Pipeline, PipelineParameters, Server};
 
+mod connection;
 mod integrations;
 mod twin;
 
@@ -241,6 +242,7 @@ fn read_pipelines(sections: Vec<Section<'_>>, report: &mut Report<'_>) -> Vec<Na
         let id = section.required(report, "id", "id = \"shop\"");
         let example = "write_keys = [{ env = \"SHOP_WRITE_KEY\" }]";
         let write_keys = section.required(report, "write_keys", example);
+        let parameters = section.optional("parameters");
         section.finish(report);
         let id = id.and_then(|field| Some((name_text(&field, report)?, field)));
         let mut keys = Vec::new();
@@ -263,10 +265,30 @@ fn read_pipelines(sections: Vec<Section<'_>>, report: &mut Report<'_>) -> Vec<Na
         let Some((name, field)) = id else { continue };
         let Some(id) = identifier(&field, name, report) else { continue };
         refuse_second(&pipelines, name, field.at(), "pipeline", report);
-        let value = Some(Pipeline { id, write_keys: keys });
+        let value = read_parameters(parameters.as_ref(), section.at, report)
+            .map(|parameters| Pipeline { id, write_keys: keys, parameters });
         pipelines.push(Named { name: name.to_owned(), at: section.at, value });
     }
     pipelines
+}
+
+fn read_parameters(
+    field: Option<&Field<'_>>,
+    pipeline_at: usize,
+    report: &mut Report<'_>,
+) -> Option<PipelineParameters> {
+    let place = Some(report.place(field.map_or(pipeline_at, Field::at)));
+    let Some(field) = field else {
+        return Some(PipelineParameters { place, ..PipelineParameters::default() });
+    };
+    let entries: Vec<_> = field.table(report)?.entries().collect();
+    let count = entries.len();
+    let texts: Vec<(&str, &str)> = entries
+        .into_iter()
+        .filter_map(|(name, _, field)| Some((name, field.text(report, "shop.example")?)))
+        .collect();
+    let texts = (texts.len() == count).then(|| texts.into_iter().collect())?;
+    Some(PipelineParameters { texts, place })
 }
 
 fn write_key_fields<'d>(field: &Field<'d>, report: &mut Report<'_>) -> Option<Vec<Field<'d>>> {

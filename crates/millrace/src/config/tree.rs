@@ -5,6 +5,9 @@ use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
+use millrace_blueprint::Parameters;
+use millrace_delivery::mixpanel::vendor_settings::OtherCredentials;
+use millrace_delivery::mixpanel::{MixpanelOptions, OptionsError};
 use millrace_model::code::Code;
 use millrace_model::diagnostic::{Diagnostic, Severity};
 use millrace_model::id::{IntegrationId, PipelineId};
@@ -103,6 +106,8 @@ pub struct Pipeline {
     pub id: PipelineId,
     /// The write keys that its SDKs use; at least one.
     pub write_keys: Vec<Secret>,
+    /// What it gives to blueprints that ask for it.
+    pub parameters: PipelineParameters,
 }
 
 /// A configured destination.
@@ -112,10 +117,10 @@ pub struct Integration {
     pub id: IntegrationId,
     /// The pipeline whose events it sends.
     pub pipeline: PipelineId,
-    /// The token of the Mixpanel project.
-    pub token: Secret,
-    /// Where it sends to.
-    pub destination: Destination,
+    /// Where it sends to, and as whom.
+    pub connection: Connection,
+    /// Further projects that its rows may name by their token: names and tokens unique.
+    pub projects: Vec<DeclaredProject>,
     /// What maps its events.
     pub mapping: BlueprintUse,
     /// The token for privacy requests, which tasks that delete users need.
@@ -124,6 +129,48 @@ pub struct Integration {
     pub gzip: bool,
     /// How long a row is tried before it ends as dead.
     pub retry_horizon: Duration,
+}
+
+/// Where a project is sent to, and as whom.
+#[derive(Clone, Debug)]
+pub struct Connection {
+    /// The token of the Mixpanel project.
+    pub token: Secret,
+    /// Where it lives.
+    pub destination: Destination,
+    /// As whom events are imported; none for the token.
+    pub credentials: Option<OtherCredentials>,
+    /// Whether Mixpanel checks events row by row.
+    pub strict: bool,
+}
+
+impl Connection {
+    /// These options with the credentials and checks of the connection.
+    ///
+    /// # Errors
+    /// When a part of the credentials cannot be sent.
+    pub fn with_credentials(
+        &self,
+        options: MixpanelOptions,
+    ) -> Result<MixpanelOptions, OptionsError> {
+        let options = options.with_strict(self.strict);
+        match self.credentials.clone() {
+            None => Ok(options),
+            Some(OtherCredentials::ApiSecret(secret)) => options.with_api_secret(secret),
+            Some(OtherCredentials::ServiceAccount { user, secret, project_id }) => {
+                options.with_service_account(user, secret, project_id)
+            }
+        }
+    }
+}
+
+/// A further project of an integration.
+#[derive(Clone, Debug)]
+pub struct DeclaredProject {
+    /// Its name, in what is shown of it.
+    pub name: String,
+    /// Where it is sent to, and as whom.
+    pub connection: Connection,
 }
 
 /// Where an integration sends to.
@@ -169,6 +216,17 @@ pub struct BlueprintUse {
     pub place: Place,
     /// The settings, by name.
     pub settings: BTreeMap<String, Setting>,
+    /// What the pipeline gives to it.
+    pub parameters: PipelineParameters,
+}
+
+/// What a pipeline gives to the blueprints of its integrations.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct PipelineParameters {
+    /// The texts, by name.
+    pub texts: Parameters,
+    /// Where the pipeline stands; none when it could not be read, so that nothing is missing in it.
+    pub place: Option<Place>,
 }
 
 /// Which blueprint.

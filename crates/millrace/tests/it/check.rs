@@ -83,6 +83,33 @@ settings = { identity = "original" }
 }
 
 #[test]
+fn a_parameter_that_a_pipeline_lacks_is_told_at_the_pipeline() {
+    let folder = tempfile::tempdir().unwrap();
+    let blueprint = "blueprint: sites\nparameters: { site: { about: The site } }\nrules:\n  \
+                     - name: all\n    send:\n      - event: { name: parameters.site, distinct_id: $.userId }\n";
+    std::fs::write(folder.path().join("sites.yaml"), blueprint).unwrap();
+    let file = folder.path().join("millrace.toml");
+    let config = |more: &str| {
+        format!(
+            "[server]\nadmin_token = \"A\"\n\n[[pipelines]]\nid = \"shop\"\nwrite_keys = [\"k\"]\n{more}\n\
+             [[integrations]]\nid = \"mixpanel\"\npipeline = \"shop\"\ntoken = \"T\"\nregion = \"eu\"\n\
+             blueprint = \"./sites.yaml\"\n"
+        )
+    };
+    let check = |text: String| {
+        std::fs::write(&file, text).unwrap();
+        let output = millrace().args(["check", "--config"]).arg(&file).output().unwrap();
+        (output.status.code(), String::from_utf8(output.stderr).unwrap())
+    };
+    let (code, told) = check(config(""));
+    assert_eq!((code, told.lines().count()), (Some(64), 1), "{told}");
+    assert!(told.contains("millrace.toml:4:1: MR5005"), "{told}");
+    assert!(told.contains("`site`"), "{told}");
+    let (code, told) = check(config("parameters = { site = \"shop\" }"));
+    assert_eq!(code, Some(0), "{told}");
+}
+
+#[test]
 fn usage_errors_end_with_64() {
     for arguments in [&["serv"][..], &["serve", "--dev", "--listen", "0.0.0.0:8080"], &[]] {
         let output = millrace().args(arguments).output().unwrap();

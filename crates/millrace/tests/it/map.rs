@@ -97,6 +97,38 @@ fn settings_in_the_words_of_another_system_say_where_to_send() {
 }
 
 #[test]
+fn each_project_has_its_own_token() {
+    let folder = tempfile::tempdir().unwrap();
+    let blueprint = folder.path().join("sites.yaml");
+    std::fs::write(
+        &blueprint,
+        "blueprint: sites\nrules:\n  - name: all\n    send:\n      \
+         - event: { name: $.event, distinct_id: $.userId, token: $.properties.token }\n",
+    )
+    .unwrap();
+    let settings = folder.path().join("settings.json");
+    let projects =
+        json!({"token": "T1", "region": "us", "projects": {"eu": {"token": "T2", "region": "eu"}}});
+    std::fs::write(&settings, projects.to_string()).unwrap();
+    let line = |properties: Value| {
+        json!({"type": "track", "userId": "u", "event": "e", "properties": properties}).to_string()
+    };
+    let input = [json!({}), json!({"token": "T2"}), json!({"token": "hush"})].map(line).join("\n");
+    let (blueprint, settings) = (blueprint.to_str().unwrap(), settings.to_str().unwrap());
+    let (code, lines) = map(&["--blueprint", blueprint, "--settings", settings], &input);
+    assert_eq!((code, lines.len()), (Some(0), 3), "{lines:#?}");
+    for (line, url, authorization) in [
+        (&lines[0], "https://api.mixpanel.com/import", "Basic VDE6"),
+        (&lines[1], "https://api-eu.mixpanel.com/import", "Basic VDI6"),
+    ] {
+        assert_eq!(line["requests"][0]["url"], url, "{line}");
+        assert_eq!(line["requests"][0]["headers"]["Authorization"], authorization, "{line}");
+    }
+    assert_eq!(lines[2]["error"]["code"], "MR2012", "{}", lines[2]);
+    assert!(!lines[2].to_string().contains("hush"));
+}
+
+#[test]
 fn explain_names_the_rule() {
     let input = r#"{"type":"track","userId":"u1","event":"Signed up"}"#;
     let (code, lines) = map(&["--blueprint", "default", "--explain"], input);

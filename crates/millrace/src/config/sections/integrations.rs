@@ -3,22 +3,20 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use millrace_delivery::mixpanel::vendor_settings::is_vendor_setting;
 use millrace_model::code::Code;
 use millrace_model::diagnostic::nearest;
 use millrace_model::id::PipelineId;
 
+use super::connection::{self, ConnectionKeys, VendorWords};
 use super::{Named, YEAR, identifier, json, name_text, non_empty, refuse_second};
 use crate::config::document::{Field, Report, Section};
 use crate::config::quantity::{show_span, span};
 use crate::config::secrets::{self, Literal};
-use crate::config::tree::{
-    BlueprintRef, BlueprintUse, Destination, Integration, Pipeline, Region, Setting,
-};
+use crate::config::tree::{BlueprintRef, BlueprintUse, Integration, Pipeline, Setting};
 
 /// How long a row is tried (DESIGN 9.16).
 const RETRY_HORIZON: Duration = Duration::from_secs(5 * 86_400);
-
-const REGIONS: [&str; 4] = ["us", "eu", "in", "twin"];
 
 /// Reads the integrations and checks what they refer to.
 pub(super) fn read(
@@ -59,9 +57,9 @@ fn read_one<'d>(
 ) -> ReadIntegration<'d> {
     let id = section.required(report, "id", "id = \"mixpanel-prod\"");
     let pipeline = section.required(report, "pipeline", "pipeline = \"shop\"");
-    let token = section.required(report, "token", "token = { env = \"MIXPANEL_TOKEN\" }");
-    let [region, url, blueprint, settings, gzip, horizon, gdpr] =
-        ["region", "url", "blueprint", "settings", "gzip", "retry_horizon", "gdpr_api_token"]
+    let keys = ConnectionKeys::ask(&mut section);
+    let [blueprint, settings, projects, gzip, horizon, gdpr] =
+        ["blueprint", "settings", "projects", "gzip", "retry_horizon", "gdpr_api_token"]
             .map(|key| section.optional(key));
     section.finish(report);
 
@@ -76,35 +74,48 @@ fn read_one<'d>(
         (Some(field), Some(name)) => known_pipeline(field, name, pipelines, report),
         _ => None,
     };
-    let token = token.and_then(|field| secrets::read(&field, report, Literal::Warned));
     let gdpr_api_token = match gdpr {
         Some(field) => secrets::read(&field, report, Literal::Warned).map(Some),
         None => Some(None),
     };
-    let destination = read_destination(&section, region.as_ref(), url.as_ref(), has_twin, report);
+    let settings = match settings {
+        Some(field) => field.table(report).map(Some),
+        None => Some(None),
+    };
+    let words = settings.iter().flatten().map(|section| VendorWords::read(section, report)).next();
+    let connection = connection::read(&section, &keys, words.unwrap_or_default(), has_twin, report);
+    let projects = match projects {
+        Some(field) => connection::read_projects(&field, connection.as_ref(), has_twin, report),
+        None => Some(Vec::new()),
+    };
     let blueprint = match &blueprint {
         Some(field) => non_empty(field, report, "default").map(|text| blueprint_ref(text, report)),
         None => Some(BlueprintRef::BuiltIn("default".to_owned())),
     };
-    let settings = settings.map_or_else(
-        || Some(BTreeMap::new()),
-        |field| Some(read_settings(&field.table(report)?, report)),
-    );
+    let settings = settings.map(|section| {
+        section.map_or_else(BTreeMap::new, |section| read_settings(&section, report))
+    });
     let gzip = gzip.map_or(Some(true), |field| field.flag(report));
     let bounds = (Duration::from_secs(60), YEAR);
     let retry_horizon = horizon
         .map_or(Some(RETRY_HORIZON), |field| field.quantity(report, span, show_span, bounds));
     let mapping = (|| {
         let place = report.place(blueprint_at);
-        Some(BlueprintUse { blueprint: blueprint?, place, settings: settings? })
+        let parameters = pipelines
+            .iter()
+            .filter_map(|pipeline| pipeline.value.as_ref())
+            .find(|pipeline| Some(pipeline.id.as_str()) == pipeline_name)
+            .map(|pipeline| pipeline.parameters.clone());
+        let parameters = parameters.unwrap_or_default();
+        Some(BlueprintUse { blueprint: blueprint?, place, settings: settings?, parameters })
     })();
     report.blueprints.extend(mapping.clone());
     let value = (|| {
         Some(Integration {
             id: checked_id?,
             pipeline: pipeline_id?,
-            token: token?,
-            destination: destination?,
+            connection: connection?,
+            projects: projects?,
             mapping: mapping?,
             gdpr_api_token: gdpr_api_token?,
             gzip: gzip?,
@@ -134,90 +145,6 @@ fn known_pipeline(
     None
 }
 
-fn read_destination(
-    section: &Section<'_>,
-    region: Option<&Field<'_>>,
-    url: Option<&Field<'_>>,
-    has_twin: bool,
-    report: &mut Report<'_>,
-) -> Option<Destination> {
-    match (region, url) {
-        (Some(region), None) => read_region(region, has_twin, report),
-        (None, Some(url)) => read_url(url, report),
-        (Some(_), Some(url)) => {
-            url.wrong(report, "and `region` exclude each other", Some("keep one".to_owned()));
-            None
-        }
-        (None, None) => {
-            // No preset: events sent to the wrong region are taken, and are lost to the project.
-            let message = "`integrations` needs `region` or `url`: where the project's data lives";
-            let example = "add region = \"us\", \"eu\" or \"in\", as the project's settings say";
-            report.mistake(section.at, Code::MissingKey, message, Some(example.to_owned()));
-            None
-        }
-    }
-}
-
-fn read_region(field: &Field<'_>, has_twin: bool, report: &mut Report<'_>) -> Option<Destination> {
-    match field.text(report, "eu")? {
-        "us" => Some(Destination::Region(Region::Us)),
-        "eu" => Some(Destination::Region(Region::Eu)),
-        "in" => Some(Destination::Region(Region::In)),
-        "twin" if has_twin => Some(Destination::Twin),
-        "twin" => {
-            let message = format!("`{}` is \"twin\", and there is no [twin]", field.name);
-            let fix = Some("add [twin] with a project".to_owned());
-            report.mistake(field.at(), Code::UnknownReference, message, fix);
-            None
-        }
-        other => {
-            let suggestion = match nearest(other, REGIONS) {
-                Some(near) => format!("did you mean \"{near}\"?"),
-                None => "write \"us\", \"eu\", \"in\" or \"twin\"".to_owned(),
-            };
-            field.wrong(report, &format!("is no region: `{other}`"), Some(suggestion));
-            None
-        }
-    }
-}
-
-fn read_url(field: &Field<'_>, report: &mut Report<'_>) -> Option<Destination> {
-    let text = field.text(report, "https://api.mixpanel.com")?;
-    let (secure, rest) = match (text.strip_prefix("https://"), text.strip_prefix("http://")) {
-        (Some(rest), _) => (true, rest),
-        (None, Some(rest)) => (false, rest),
-        (None, None) => {
-            field.wrong(report, "must begin with https:// or http://", None);
-            return None;
-        }
-    };
-    let host = rest.split('/').next().unwrap_or_default();
-    let reason = if host.is_empty() || !rest.bytes().all(|byte| byte.is_ascii_graphic()) {
-        "must have a host, and no space"
-    } else if host.contains('@') {
-        "must not hold a user or password; the token goes into `token`"
-    } else if rest.contains(['?', '#']) {
-        "must have neither a query nor a fragment"
-    } else {
-        if !secure && !is_this_machine(host) {
-            let message =
-                format!("`{}` is plain HTTP: the token can be read on the way", field.name);
-            report.warning(field.at(), Code::BadValue, message, Some("use https://".to_owned()));
-        }
-        return Some(Destination::Url(text.trim_end_matches('/').to_owned()));
-    };
-    field.wrong(report, reason, None);
-    None
-}
-
-fn is_this_machine(host: &str) -> bool {
-    let name = match host.strip_prefix('[') {
-        Some(rest) => rest.split(']').next().unwrap_or_default(),
-        None => host.split(':').next().unwrap_or_default(),
-    };
-    name == "localhost" || name.parse().is_ok_and(|ip: std::net::IpAddr| ip.is_loopback())
-}
-
 /// A name for what comes with Millrace, a path for what does not.
 fn blueprint_ref(text: &str, report: &Report<'_>) -> BlueprintRef {
     let is_path = text.contains(['/', '\\'])
@@ -234,7 +161,7 @@ fn blueprint_ref(text: &str, report: &Report<'_>) -> BlueprintRef {
 
 fn read_settings(section: &Section<'_>, report: &mut Report<'_>) -> BTreeMap<String, Setting> {
     let mut settings = BTreeMap::new();
-    for (name, at, field) in section.entries() {
+    for (name, at, field) in section.entries().filter(|(name, ..)| !is_vendor_setting(name)) {
         match json(field.value) {
             Some(value) => {
                 settings.insert(name.to_owned(), Setting { value, place: report.place(at) });
