@@ -13,6 +13,7 @@ use tokio::task::{JoinError, JoinSet};
 use tokio::time::Instant;
 
 use super::EngineOptions;
+use super::corrected::{self, Corrected};
 use super::course::{Course, Step};
 use super::feeder::{Fed, Feed};
 use super::flight::{Landing, Route};
@@ -42,6 +43,8 @@ pub(super) struct Driver {
     carriers: HashMap<tokio::task::Id, RequestId>,
     /// Whose credentials a task asks about, likewise.
     probes: HashMap<tokio::task::Id, ProjectNumber>,
+    /// What mapping has changed or noticed since the start.
+    corrected: Corrected,
     show: watch::Sender<IntegrationStatus>,
 }
 
@@ -67,6 +70,7 @@ impl Driver {
             flights: JoinSet::new(),
             carriers: HashMap::new(),
             probes: HashMap::new(),
+            corrected: Corrected::default(),
             show,
         }
     }
@@ -140,6 +144,9 @@ impl Driver {
                 for event in portion.events() {
                     self.course.push(now, &event);
                 }
+                for (what, field) in self.corrected.merge(portion.corrected) {
+                    corrected::tell(&self.integration, what, &field);
+                }
                 if !portion.closed.is_empty() {
                     self.route.sink.close(portion.closed);
                 }
@@ -200,6 +207,7 @@ impl Driver {
         let idle = scheduler.open_events() == 0;
         let (state, last_error) = (self.course.state(), self.course.last_error());
         let integration = &self.integration;
+        let corrections = self.corrected.sums();
         self.show.send_if_modified(|shown| {
             let before = (shown.requests, shown.delivered_rows, shown.failed_rows, shown.idle);
             let waiting = (shown.pending_rows, shown.in_flight_rows, shown.in_flight_requests);
@@ -211,6 +219,8 @@ impl Driver {
             shown.in_flight_rows = in_flight_rows;
             shown.in_flight_requests = in_flight_requests;
             shown.idle = idle;
+            let corrected = shown.corrections != corrections;
+            shown.corrections = corrections;
             if changed {
                 tell_of_change(integration, shown, state);
                 shown.state = state.clone();
@@ -222,6 +232,7 @@ impl Driver {
                 shown.last_error = last_error.cloned();
             }
             changed
+                || corrected
                 || before != (shown.requests, shown.delivered_rows, shown.failed_rows, shown.idle)
                 || waiting != (shown.pending_rows, shown.in_flight_rows, shown.in_flight_requests)
         });

@@ -17,6 +17,7 @@ use millrace_model::id::Position;
 use millrace_model::row::{Mapped, Row, Rows};
 use millrace_model::time::UnixMillis;
 
+use super::corrected::Corrected;
 use super::seams::{MapEvent, MapEvents};
 use crate::journal::{Closed, OpenBatch};
 use crate::mixpanel::Projects;
@@ -29,6 +30,8 @@ pub(crate) struct Portion {
     rows: Vec<Row>,
     /// Events that need no sending.
     pub(crate) closed: Vec<Closed>,
+    /// What was changed or noticed about the others.
+    pub(crate) corrected: Corrected,
 }
 
 #[derive(Debug)]
@@ -56,6 +59,7 @@ impl Portion {
             }
             Mapped::Send => match projects.check(rows) {
                 Ok(()) => {
+                    self.corrected.add(rows);
                     let start = self.rows.len();
                     self.rows.append(&mut rows.rows);
                     self.events.push(PortionEvent {

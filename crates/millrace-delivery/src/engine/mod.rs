@@ -10,6 +10,7 @@
 //! | --- | --- |
 //! | [`seams`] | where events come from and go to, and who maps them |
 //! | [`status`] | what an integration shows of itself |
+//! | `corrected` | the sums of what mapping changed or noticed |
 //! | `mapping` | a portion of events into rows; a panic costs one event |
 //! | `feeder` | reading and mapping ahead of the driver, by one portion |
 //! | `course` | the decisions: what leaves next, what answers change, pauses, probes; pure |
@@ -26,6 +27,7 @@
 //! - Processor work (mapping, joining, compressing) runs on blocking threads, never on the
 //!   threads that answer the collector's clients.
 
+mod corrected;
 pub(crate) mod course;
 mod driver;
 pub(crate) mod errand;

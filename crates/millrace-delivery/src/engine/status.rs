@@ -1,6 +1,7 @@
 //! What an integration shows of itself.
 
 use millrace_model::code::Code;
+use millrace_model::correction::CorrectionSums;
 use millrace_model::time::UnixMillis;
 
 /// Whether an integration sends.
@@ -51,6 +52,8 @@ pub struct IntegrationStatus {
     pub requests: u64,
     /// Requests that have to be sent again, since the start.
     pub retried_requests: u64,
+    /// What mapping has changed so that Mixpanel takes it, or noticed, since the start.
+    pub corrections: CorrectionSums,
     /// The last thing that went wrong, if something did.
     pub last_error: Option<LastError>,
     /// True when everything read so far has been closed and the reader waits for more.
@@ -58,7 +61,7 @@ pub struct IntegrationStatus {
 }
 
 impl IntegrationStatus {
-    pub(super) const fn new() -> IntegrationStatus {
+    pub(super) fn new() -> IntegrationStatus {
         IntegrationStatus {
             state: IntegrationState::Running,
             pending_rows: 0,
@@ -68,6 +71,7 @@ impl IntegrationStatus {
             failed_rows: 0,
             requests: 0,
             retried_requests: 0,
+            corrections: CorrectionSums::default(),
             last_error: None,
             idle: false,
         }
