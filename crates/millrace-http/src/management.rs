@@ -8,6 +8,7 @@ use axum::body::Body;
 use axum::extract::{Query, State};
 use axum::http::header::{self, HeaderMap, HeaderValue};
 use axum::http::{Response, StatusCode};
+use axum::response::IntoResponse as _;
 use axum::routing::{any, get};
 use axum::{Json, Router};
 use serde_json::{Value, json};
@@ -33,20 +34,25 @@ pub trait Overview: Send + Sync {
     /// The integrations and how each is doing. Holds no secret.
     fn integrations(&self) -> Value;
 
+    /// The same numbers in the text form of Prometheus.
+    fn metrics(&self) -> String;
+
     /// The latest items that were set aside, at most `limit`.
     fn set_aside(&self, limit: usize) -> Value;
 }
 
-/// The management router: `GET /api/v1/ledger`, `/api/v1/integrations`, `/api/v1/set-aside`.
+/// The management router: `GET /api/v1/ledger`, `/api/v1/integrations`, `/api/v1/set-aside`,
+/// `/metrics`.
 ///
-/// An empty admin token lets nobody in. Everything is below `/api`, and there is no answer to other
-/// paths, so that the router can be merged with the collector's.
+/// An empty admin token lets nobody in. Everything else is below `/api`, and there is no answer to
+/// other paths, so that the router can be merged with the collector's.
 pub fn management(admin_token: Secret, overview: Arc<dyn Overview>) -> Router {
     let state = Arc::new(Management { admin_token, overview });
     Router::new()
         .route("/api/v1/ledger", get(ledger))
         .route("/api/v1/integrations", get(integrations))
         .route("/api/v1/set-aside", get(set_aside))
+        .route("/metrics", get(metrics))
         .route(
             "/api/{*path}",
             any(async || {
@@ -76,6 +82,10 @@ async fn ledger(State(state): State<Arc<Management>>, headers: HeaderMap) -> Res
 
 async fn integrations(State(state): State<Arc<Management>>, headers: HeaderMap) -> Response<Body> {
     state.show(&headers, |overview| json!({ "integrations": overview.integrations() })).await
+}
+
+async fn metrics(State(state): State<Arc<Management>>, headers: HeaderMap) -> Response<Body> {
+    state.answer(&headers, |overview| overview.metrics(), respond_text).await
 }
 
 async fn set_aside(
@@ -114,6 +124,15 @@ impl Management {
         headers: &HeaderMap,
         view: impl FnOnce(&dyn Overview) -> Value + Send + 'static,
     ) -> Response<Body> {
+        self.answer(headers, view, |value| respond(StatusCode::OK, value)).await
+    }
+
+    async fn answer<T: Send + 'static>(
+        self: Arc<Management>,
+        headers: &HeaderMap,
+        view: impl FnOnce(&dyn Overview) -> T + Send + 'static,
+        respond: impl FnOnce(T) -> Response<Body>,
+    ) -> Response<Body> {
         if !self.admits(headers) {
             let message = "send the admin token as bearer authorization";
             let mut refused = failure(StatusCode::UNAUTHORIZED, Code::AdminTokenRefused, message);
@@ -123,7 +142,7 @@ impl Management {
         }
         let shown = tokio::task::spawn_blocking(move || view(self.overview.as_ref())).await;
         match shown {
-            Ok(value) => respond(StatusCode::OK, value),
+            Ok(shown) => respond(shown),
             Err(_) => {
                 let message = "the process is stopping";
                 failure(StatusCode::SERVICE_UNAVAILABLE, Code::ShuttingDown, message)
@@ -149,9 +168,17 @@ fn failure(status: StatusCode, code: Code, message: &str) -> Response<Body> {
     respond(status, body)
 }
 
+/// The text form of Prometheus, version 0.0.4.
+fn respond_text(text: String) -> Response<Body> {
+    let form = [(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")];
+    not_kept((form, text).into_response())
+}
+
 fn respond(status: StatusCode, body: Value) -> Response<Body> {
-    use axum::response::IntoResponse;
-    let mut response = (status, Json(body)).into_response();
+    not_kept((status, Json(body)).into_response())
+}
+
+fn not_kept(mut response: Response<Body>) -> Response<Body> {
     // What a ledger says is true for a moment only.
     response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
     response

@@ -29,6 +29,10 @@ impl Overview for FixedOverview {
         json!([{ "id": "mixpanel" }])
     }
 
+    fn metrics(&self) -> String {
+        "millrace_sending 1\n".to_owned()
+    }
+
     fn set_aside(&self, limit: usize) -> Value {
         json!(limit)
     }
@@ -65,11 +69,22 @@ async fn views_are_shown_to_whoever_has_the_token() {
 }
 
 #[tokio::test]
+async fn metrics_are_shown_as_text() {
+    let router = management(Secret::new("t0ken"), Arc::new(FixedOverview));
+    let answered = send(&router, request(Method::GET, "/metrics", "Bearer t0ken")).await;
+    assert_eq!(answered.status.as_u16(), 200);
+    assert_eq!(answered.header("content-type"), Some("text/plain; version=0.0.4; charset=utf-8"));
+    assert_eq!(answered.body, "millrace_sending 1\n");
+}
+
+#[tokio::test]
 async fn errors_have_code_message_and_page() {
     let router = management(Secret::new("t0ken"), Arc::new(FixedOverview));
     let table = [
         (Method::GET, "/api/v1/ledger", "", 401, "MR1014"),
         (Method::GET, "/api/v1/ledger", "Bearer wrong", 401, "MR1014"),
+        (Method::GET, "/metrics", "", 401, "MR1014"),
+        (Method::POST, "/metrics", "Bearer t0ken", 405, "MR1010"),
         (Method::GET, "/api/v1/set-aside", "Bearer t0ken2", 401, "MR1014"),
         (Method::GET, "/api/v1/integrations", "Basic t0ken", 401, "MR1014"),
         (Method::GET, "/api/v1/set-aside?limit=x", "Bearer t0ken", 400, "MR5004"),

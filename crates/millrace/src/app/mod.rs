@@ -7,6 +7,7 @@
 //! Only wiring: no decision about an event is made here.
 
 pub mod blueprints;
+mod metrics;
 mod overview;
 mod servers;
 

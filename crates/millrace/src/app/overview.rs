@@ -8,6 +8,7 @@ use millrace_model::ledger::LedgerSums;
 use serde_json::{Value, json};
 use tokio::sync::watch;
 
+use super::metrics::{self, Numbers};
 use crate::config::Config;
 
 /// Journal and engines as the management API asks for them.
@@ -65,6 +66,16 @@ impl Overview for JournalOverview {
             .collect()
     }
 
+    fn metrics(&self) -> String {
+        let numbers = self.integrations.iter().map(|entry| Numbers {
+            id: entry.id.clone(),
+            pipeline: entry.pipeline.clone(),
+            ledger: self.journal.ledger(&entry.id),
+            status: entry.status.borrow().clone(),
+        });
+        metrics::text(&numbers.collect::<Vec<_>>())
+    }
+
     fn set_aside(&self, limit: usize) -> Value {
         self.journal
             .dispositions()
@@ -107,6 +118,12 @@ fn status(status: &IntegrationStatus) -> Value {
             "at": error.at.to_string(),
         })
     });
+    let corrections: serde_json::Map<String, Value> = status
+        .corrections
+        .iter()
+        .filter(|(_, count)| *count > 0)
+        .map(|(what, count)| (what.as_str().to_owned(), json!(count)))
+        .collect();
     json!({
         "state": state,
         "pause": pause,
@@ -117,6 +134,7 @@ fn status(status: &IntegrationStatus) -> Value {
         "failed_rows": status.failed_rows,
         "requests": status.requests,
         "retried_requests": status.retried_requests,
+        "corrections": corrections,
         "last_error": last_error,
     })
 }

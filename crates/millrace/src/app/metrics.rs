@@ -1,0 +1,108 @@
+//! The numbers of the ledger and of the integrations in the text form that Prometheus reads.
+//!
+//! What the ledger counts is counted over the life of the data folder, what an engine counts since
+//! its start. Names and labels never change their meaning.
+
+use std::fmt::{Display, Write as _};
+
+use millrace_delivery::engine::{IntegrationState, IntegrationStatus};
+use millrace_model::id::{IntegrationId, PipelineId};
+use millrace_model::ledger::LedgerSums;
+
+/// An integration, and what is known of it.
+pub(super) struct Numbers {
+    pub(super) id: IntegrationId,
+    pub(super) pipeline: PipelineId,
+    /// None when the journal does not know the integration.
+    pub(super) ledger: Option<LedgerSums>,
+    pub(super) status: IntegrationStatus,
+}
+
+/// All metrics. Ids have no character that would have to be escaped in a label.
+pub(super) fn text(integrations: &[Numbers]) -> String {
+    let mut page = Page::default();
+    page.family("millrace_events_received_total", "counter", "Events that were answered 200.");
+    for (one, sums) in with_ledger(integrations) {
+        page.value(one, "", sums.received.events);
+    }
+    page.family("millrace_events_total", "counter", "Events by what became of them.");
+    for (one, sums) in with_ledger(integrations) {
+        for (state, tally) in [
+            ("delivered", sums.delivered),
+            ("filtered", sums.filtered),
+            ("duplicate", sums.duplicates),
+            ("set_aside", sums.set_aside),
+            ("rejected", sums.rejected),
+            ("dead", sums.dead),
+            ("erased", sums.erased),
+        ] {
+            page.value(one, &format!(",state=\"{state}\""), tally.events);
+        }
+    }
+    page.family("millrace_events_pending", "gauge", "Events that are still open.");
+    for (one, sums) in with_ledger(integrations) {
+        page.value(one, "", sums.pending.events);
+    }
+    page.family("millrace_events_unaccounted", "gauge", "Anything but 0 is a bug of Millrace.");
+    for (one, sums) in with_ledger(integrations) {
+        page.value(one, "", sums.unaccounted());
+    }
+    page.family("millrace_sending", "gauge", "1 when it sends, 0 when it is paused or stopped.");
+    for one in integrations {
+        page.value(one, "", u8::from(one.status.state == IntegrationState::Running));
+    }
+    type Read = fn(&IntegrationStatus) -> u64;
+    let counts: [(&str, &str, &str, Read); 6] = [
+        ("millrace_rows_pending", "gauge", "Rows without a final answer.", |s| s.pending_rows),
+        ("millrace_rows_in_flight", "gauge", "Rows in a request.", |s| s.in_flight_rows),
+        ("millrace_rows_delivered_total", "counter", "Rows that Mixpanel has taken.", |s| {
+            s.delivered_rows
+        }),
+        ("millrace_rows_failed_total", "counter", "Rows that ended otherwise.", |s| s.failed_rows),
+        ("millrace_requests_total", "counter", "Requests sent.", |s| s.requests),
+        ("millrace_requests_retried_total", "counter", "Requests sent again.", |s| {
+            s.retried_requests
+        }),
+    ];
+    for (name, kind, help, read) in counts {
+        page.family(name, kind, help);
+        for one in integrations {
+            page.value(one, "", read(&one.status));
+        }
+    }
+    let help = "What mapping changed so that Mixpanel takes it, or noticed.";
+    page.family("millrace_corrections_total", "counter", help);
+    for one in integrations {
+        for (what, count) in one.status.corrections.iter() {
+            page.value(one, &format!(",kind=\"{}\"", what.as_str()), count);
+        }
+    }
+    page.text
+}
+
+fn with_ledger(integrations: &[Numbers]) -> impl Iterator<Item = (&Numbers, &LedgerSums)> {
+    integrations.iter().filter_map(|one| Some((one, one.ledger.as_ref()?)))
+}
+
+#[derive(Default)]
+struct Page {
+    text: String,
+    family: &'static str,
+}
+
+impl Page {
+    fn family(&mut self, name: &'static str, kind: &str, help: &str) {
+        self.family = name;
+        // Writing to a String cannot fail.
+        let _ = writeln!(self.text, "# HELP {name} {help}\n# TYPE {name} {kind}");
+    }
+
+    fn value(&mut self, one: &Numbers, labels: &str, value: impl Display) {
+        let Numbers { id, pipeline, .. } = one;
+        let name = self.family;
+        let _ = writeln!(
+            self.text,
+            "{name}{{pipeline=\"{pipeline}\",integration=\"{id}\"{labels}}} {value}"
+        );
+    }
+}
