@@ -124,6 +124,11 @@ pub(crate) fn get_json(url: &str, token: Option<&str>) -> Value {
     serde_json::from_str(&body).unwrap_or_else(|error| panic!("GET {url}: {error}: {body}"))
 }
 
+/// Status and body behind an address that asks for a bearer token.
+pub(crate) fn get_bearer(url: &str, token: &str) -> (u16, String) {
+    get(url, Some(&format!("Bearer {token}")))
+}
+
 /// Status and body behind an address that asks for Basic authentication.
 pub(crate) fn get_basic(url: &str, user: &str, password: &str) -> (u16, String) {
     get(url, Some(&basic(user, password)))

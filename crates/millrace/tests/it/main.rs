@@ -18,6 +18,7 @@ mod http;
 mod kill;
 mod lookup_table;
 mod map;
+mod metrics;
 mod quick_start;
 mod sdk;
 mod server;
