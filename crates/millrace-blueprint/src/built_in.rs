@@ -28,6 +28,16 @@ const ALL: &[BuiltIn] = &[
         variants: &["adobe-classic"],
         text: include_str!("../blueprints/adobe.yaml"),
     },
+    BuiltIn {
+        name: "segment",
+        variants: &["segment-classic"],
+        text: include_str!("../blueprints/segment.yaml"),
+    },
+    BuiltIn {
+        name: "syft",
+        variants: &["syft-classic"],
+        text: include_str!("../blueprints/syft.yaml"),
+    },
 ];
 
 /// The names of blueprints and variants.

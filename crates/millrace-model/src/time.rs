@@ -41,11 +41,37 @@ impl UnixMillis {
     /// Taken: `YYYY-MM-DD`, with `T` or a space `HH:MM[:SS[.fraction]]`, then nothing (UTC), `Z`,
     /// or an offset `+HH:MM`, `+HHMM`, `+HH`. Fractions are cut to milliseconds. A day that the
     /// month does not have and a second of 60 are refused rather than rolled over. Years 1 to 9999.
+    ///
+    /// Also taken, because scripts write them: `/` in place of both `-`, and the dates of
+    /// mail and HTTP (`Fri, 20 Nov 2026 10:20:30 GMT` or `+0000`).
     #[must_use]
     pub fn parse(text: &str) -> Option<UnixMillis> {
-        let mut digits = Digits(text.trim().as_bytes());
-        let (year, month, day) =
-            (digits.take(4)?, digits.after(b'-')?.take(2)?, digits.after(b'-')?.take(2)?);
+        let text = text.trim();
+        match text.as_bytes().first() {
+            Some(b'A'..=b'Z') => UnixMillis::parse_mail_date(text),
+            _ => UnixMillis::parse_iso(text),
+        }
+    }
+
+    /// `Fri, 20 Nov 2026 10:20:30 GMT`, in the form of ISO 8601. The name of the day is not checked.
+    fn parse_mail_date(text: &str) -> Option<UnixMillis> {
+        const MONTHS: [&str; 12] =
+            ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
+        let (_, date) = text.split_once(", ")?;
+        let mut parts = date.split(' ');
+        let (day, month, year) = (parts.next()?, parts.next()?, parts.next()?);
+        let (time, zone) = (parts.next()?, parts.next()?);
+        let month = MONTHS.iter().position(|known| *known == month)? + 1;
+        let zone = if matches!(zone, "GMT" | "UTC") { "Z" } else { zone };
+        let iso = format!("{year}-{month:02}-{day:0>2}T{time}{zone}");
+        parts.next().is_none().then(|| UnixMillis::parse_iso(&iso))?
+    }
+
+    fn parse_iso(text: &str) -> Option<UnixMillis> {
+        let mut digits = Digits(text.as_bytes());
+        let year = digits.take(4)?;
+        let separator = if digits.0.first() == Some(&b'/') { b'/' } else { b'-' };
+        let (month, day) = (digits.after(separator)?.take(2)?, digits.after(separator)?.take(2)?);
         if year < 1 || !(1..=12).contains(&month) || day < 1 || day > days_in_month(year, month) {
             return None;
         }
@@ -260,6 +286,13 @@ mod tests {
         ] {
             assert_eq!(UnixMillis::parse(text), at, "{text}");
         }
+        for text in [
+            "2026/11/20 10:20:30",
+            "Fri, 20 Nov 2026 10:20:30 GMT",
+            "Fri, 20 Nov 2026 12:20:30 +0200",
+        ] {
+            assert_eq!(UnixMillis::parse(text), Some(UnixMillis(1_795_170_030_000)), "{text}");
+        }
         assert_eq!(UnixMillis::parse("1970-01-02"), Some(UnixMillis(86_400_000)));
         assert_eq!(UnixMillis::parse("1970-01-01T00:01"), Some(UnixMillis(60_000)));
         assert_eq!(
@@ -278,6 +311,11 @@ mod tests {
             "",
             "now",
             "2025",
+            "2025/11-20",
+            "Fri, 31 Feb 2026 10:20:30 GMT",
+            "Fri, 20 Nov 2026",
+            "Fri, 20 Nox 2026 10:20:30 GMT",
+            "Fri, 20 Nov 2026 10:20:30 GMT GMT",
             "2025-13-01",
             "2025-02-30",
             "2025-00-01",

@@ -11,6 +11,8 @@ mod rudderstack;
 mod segment_agents;
 mod segment_fql;
 mod segment_mapping;
+mod segment_mixpanel;
+mod segment_rows;
 #[cfg(test)]
 mod tests;
 
@@ -86,6 +88,7 @@ fn run_file(path: &Path) -> anyhow::Result<(String, Vec<Case>)> {
         ("millrace-conformance/1", "rudderstack") => rudderstack::run(cases),
         ("fql/1", _) => segment_fql::run(cases),
         ("useragent/1", _) => segment_agents::run(cases)?,
+        ("mixpanel/1", _) => segment_mixpanel::run(&name, &file, cases)?,
         ("mapping/1", _) => segment_mapping::run(&text, cases)?,
         _ => cases
             .iter()

@@ -151,6 +151,19 @@ pub(crate) fn call(
         (Function::WithoutPrefix, _) => Some(value),
         (Function::Domain, Value::String(url)) => domain(url).map(|host| json!(host)),
         (Function::Count, Value::Array(list)) => Some(json!(list.len())),
+        (Function::Size, Value::Array(list)) => Some(json!(list.len())),
+        (Function::Size, Value::Object(members)) => Some(json!(members.len())),
+        (Function::Member, Value::Object(members)) => {
+            members.get(second).filter(|found| !found.is_null()).cloned()
+        }
+        (Function::NeedNumbers, Value::Object(members)) => {
+            let numbers: serde_json::Map<String, Value> = members
+                .iter()
+                .filter(|(_, value)| value.is_number() || value.is_string())
+                .filter_map(|(key, value)| Some((key.clone(), number(value)?)))
+                .collect();
+            (!numbers.is_empty()).then_some(Value::Object(numbers))
+        }
         (Function::Sum, Value::Array(list)) => sum(list, words),
         (Function::Join, Value::Array(list)) => {
             let texts: Vec<String> = list.iter().filter_map(scalar_text).collect();

@@ -363,9 +363,18 @@ impl Oracle<'_> {
         if first == second && self.checks.idle_rows == IdleRows::LeaveOut {
             return Ok(());
         }
+        let beside = match action.field(Field::Properties) {
+            Some(Expression::Object(entries)) => self.object(entries, item),
+            _ => Map::new(),
+        };
+        let with = |ids: Value| {
+            let mut all = beside.clone();
+            all.extend(ids.as_object().cloned().unwrap_or_default());
+            Value::Object(all)
+        };
         let properties = match action.verb {
-            Verb::Identify => json!({"$identified_id": first, "$anon_id": second}),
-            Verb::Alias => json!({"distinct_id": first, "alias": second}),
+            Verb::Identify => with(json!({"$identified_id": first, "$anon_id": second})),
+            Verb::Alias => with(json!({"distinct_id": first, "alias": second})),
             Verb::Merge => json!({"$distinct_ids": [first, second]}),
             _ => {
                 let base = InsertId::from_message_id(&self.event.facts.message_id);

@@ -185,7 +185,13 @@ impl Lowering<'_> {
 
     /// True for a switch that is on.
     fn is_on(&self, action: &ast::Action, field: Field) -> bool {
-        let value = action.field(field).map(|value| fold::settled(value, self.values));
+        let value = match action.field(field) {
+            Some(Expression::Choice { when, then, otherwise }) => {
+                Some(if constant(when, self.values) == Some(true) { &**then } else { &**otherwise })
+            }
+            other => other,
+        };
+        let value = value.map(|value| fold::settled(value, self.values));
         value.is_some_and(|value| *value.get() == Expression::Bool(true))
     }
 
@@ -206,7 +212,13 @@ impl Lowering<'_> {
             }
             _ => (self.field(action, first), self.field(action, second)),
         };
-        What::Join { verb: action.verb, name, first, second }
+        let properties = match action.field(Field::Properties) {
+            Some(Expression::Object(entries)) => {
+                Some(Box::new(self.object(entries, Some(Home::Event))))
+            }
+            _ => None,
+        };
+        What::Join { verb: action.verb, name, ids: [first, second], properties }
     }
 
     fn operators(&mut self, action: &ast::Action) -> Vec<(Field, Operand)> {

@@ -62,8 +62,9 @@ pub(crate) enum What {
     Join {
         verb: Verb,
         name: Node,
-        first: Node,
-        second: Node,
+        ids: [Node; 2],
+        /// What stands beside the ids; never on `$merge` and link events.
+        properties: Option<Box<Object>>,
     },
     Profile {
         distinct_id: Node,

@@ -9,6 +9,7 @@ use super::object::{Layout, Members};
 use super::value::Value;
 use super::{ARENA_LIMIT, Run};
 use crate::json::{careful, number, text};
+use crate::plan::keys::Keys;
 use crate::plan::node::{Call, Filter, Node, Object};
 use crate::syntax::functions::Function;
 
@@ -66,7 +67,8 @@ impl<'a> Run<'a> {
             }
             Function::WithoutPrefix => self.without_prefix(value, call),
             Function::Domain => self.domain(value),
-            Function::Count => self.count(value),
+            Function::Count => self.count(value, false),
+            Function::Size => self.count(value, true),
             Function::Sum => self.sum(value, call),
             Function::Join => self.join(value, call),
             Function::Omit | Function::Pick => self.filtered(value, call, level),
@@ -81,6 +83,8 @@ impl<'a> Run<'a> {
             Function::Browser => self.browser(value, |browser| &browser.name),
             Function::BrowserVersion => self.browser(value, |browser| &browser.version),
             Function::AsSent => value,
+            Function::Member => self.member(value, &call.second),
+            Function::NeedNumbers => self.needed_numbers(value, level),
             Function::SegmentBrowser => self.browser(value, |browser| &browser.segment_name),
             Function::SegmentBrowserVersion => {
                 self.browser(value, |browser| &browser.segment_version)
@@ -252,20 +256,37 @@ impl<'a> Run<'a> {
         }
     }
 
-    /// The number of items of a list.
-    fn count(&mut self, value: Value) -> Value {
-        if self.json(value).first() != Some(&b'[') {
-            return Value::Nothing;
-        }
+    /// The number of items of a list, or, where that is asked for, of members of an object.
+    fn count(&mut self, value: Value, members: bool) -> Value {
         let mut count: u64 = 0;
-        self.items(value, &mut |_, _| {
-            count += 1;
-            true
-        });
+        match self.json(value).first() {
+            Some(b'[') => self.items(value, &mut |_, _| {
+                count += 1;
+                true
+            }),
+            Some(b'{') if members => count = super::scan::members(self.json(value)),
+            _ => return Value::Nothing,
+        }
         self.make(|_, out| {
             out.extend_from_slice(itoa::Buffer::new().format(count).as_bytes());
             true
         })
+    }
+
+    /// The member of an object whose name is the text of a value.
+    fn member(&mut self, object: Value, name: &'a Node) -> Value {
+        let name = self.value(name, 1);
+        let mut spare = String::new();
+        let mut names = Keys::default();
+        let Some(name) = self.text(name, &mut spare) else { return Value::Nothing };
+        let mut plain = Vec::new();
+        text::write_inner(name, &mut plain);
+        names.add(&plain, 0);
+        let found = super::scan::member(self.json(object), &names).map(<[u8]>::to_vec);
+        match found {
+            Some(json) if json != b"null" => self.piece(&json),
+            _ => Value::Nothing,
+        }
     }
 
     /// The sum of the numbers of a list, or of one member of its objects. Numeric text counts;

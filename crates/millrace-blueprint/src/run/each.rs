@@ -85,7 +85,8 @@ impl<'a> Run<'a> {
         each: &'a Items,
         out: &mut Rows,
     ) -> Result<(), Stop> {
-        let list = self.value(&each.list, 1);
+        // A made item stands nowhere itself: limits wait for the rows that its parts come to.
+        let list = self.free_value(&each.list);
         let Some(mut items) = self.items_of(list) else { return Ok(()) };
         let outer = self.enter(items.made);
         // What is made for an item is in its rows when the next one comes.

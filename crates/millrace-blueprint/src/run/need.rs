@@ -10,7 +10,7 @@ use millrace_model::code::Code;
 use super::value::Value;
 use super::{Run, Stop};
 use crate::json::{careful, number};
-use crate::plan::node::Need;
+use crate::plan::node::{Need, Object};
 use crate::syntax::functions::Wanted;
 
 impl<'a> Run<'a> {
@@ -71,6 +71,36 @@ impl<'a> Run<'a> {
             count == 1
         });
         (count == 1).then(|| self.piece(&only))
+    }
+
+    /// The members of an object that are numbers, numeric texts among them as numbers. Another text
+    /// sets the event aside; values of other kinds are left out (reference/segment-syft.md 4).
+    pub(super) fn needed_numbers(&mut self, value: Value, level: u8) -> Value {
+        let object = Object::default();
+        let base = self.scratch.pending.len();
+        self.spread(&object, base, 0, value, None);
+        for at in base..self.scratch.pending.len() {
+            let Some(one) = self.scratch.pending.get(at).copied() else { continue };
+            let number = match self.json(one.value).first() {
+                Some(b'-' | b'0'..=b'9') => one.value,
+                Some(b'"') => {
+                    let number = self.number_of(one.value);
+                    if number.is_nothing() {
+                        let name = String::from_utf8_lossy(self.json(one.name)).into_owned();
+                        let message = format!("`{name}` must be a number, and is a text");
+                        let stop = Stop::new(Code::WrongKind, message);
+                        self.refused.get_or_insert_with(|| stop);
+                    }
+                    number
+                }
+                _ => Value::Nothing,
+            };
+            if let Some(one) = self.scratch.pending.get_mut(at) {
+                one.alive = one.alive && !number.is_nothing();
+                one.value = number;
+            }
+        }
+        self.close_object(&object, base, level)
     }
 
     fn needed_number(&mut self, value: Value) -> Value {

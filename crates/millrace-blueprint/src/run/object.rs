@@ -14,6 +14,7 @@ use crate::json::text;
 use crate::plan::keys;
 use crate::plan::node::{BLOCKED, EntryKind, FORBIDDEN, Filter, KNOWN, Object};
 use crate::reserved;
+use crate::syntax::ast::IdleRows;
 
 /// Objects with more members are not built: no row may have as many
 /// (reference/mixpanel-api.md 3.2, 2000 properties a profile).
@@ -321,6 +322,7 @@ impl<'a> Run<'a> {
                 *winner = place;
             }
         }
+        let idle = self.plan.checks.idle_rows == IdleRows::Send;
         let mut count = 0;
         for (pending, place) in gathered.iter().zip(0_u32..) {
             let wins = match pending.number {
@@ -332,7 +334,7 @@ impl<'a> Run<'a> {
             let json = self.json(pending.value);
             let taken = match members {
                 Members::Any => true,
-                Members::Numbers => adds(json),
+                Members::Numbers => adds(json, idle),
                 Members::Lists | Members::Values => json != b"null",
             };
             if !wins || !taken {
@@ -379,7 +381,8 @@ impl<'a> Run<'a> {
     }
 }
 
-/// True for what `$add` can add.
-fn adds(json: &[u8]) -> bool {
-    crate::json::careful::is_number(json) && crate::json::number::parse(json) != Some(0.0)
+/// True for what `$add` can add; a 0 changes nothing.
+fn adds(json: &[u8], idle: bool) -> bool {
+    let zero = || crate::json::number::parse(json) == Some(0.0);
+    crate::json::careful::is_number(json) && (idle || !zero())
 }

@@ -14,7 +14,7 @@ use super::{FIRST_TIME, Run, Stop, not_ahead, person_lane};
 use crate::json::cursor::MEMBER_LIMIT;
 use crate::json::sizes::TEXT_LIMIT;
 use crate::json::text;
-use crate::plan::node::{Action, Event, Node, What};
+use crate::plan::node::{Action, Event, Node, Object, What};
 use crate::syntax::ast::{BlankNames, Field, IdleRows, Nobody, TimeBefore, Verb};
 
 /// The most that Mixpanel takes for one row, in bytes (reference/mixpanel-api.md 2.3).
@@ -63,8 +63,8 @@ impl<'a> Run<'a> {
         }
         match &action.what {
             What::Event(event) => self.event_row(event, out),
-            What::Join { verb, name, first, second } => {
-                self.join_row(*verb, name, first, second, out)
+            What::Join { verb, name, ids, properties } => {
+                self.join_row(*verb, name, ids, properties.as_deref(), out)
             }
             What::Profile { distinct_id, ip, time, ignore_time, operators } => {
                 for (field, operand) in operators {
@@ -304,8 +304,8 @@ impl<'a> Run<'a> {
         &mut self,
         verb: Verb,
         name: &'a Node,
-        first: &'a Node,
-        second: &'a Node,
+        [first, second]: &'a [Node; 2],
+        properties: Option<&'a Object>,
         out: &mut Rows,
     ) -> Result<(), Stop> {
         self.note_row();
@@ -357,6 +357,13 @@ impl<'a> Run<'a> {
         }
         if verb == Verb::Merge {
             out.bytes.push(b']');
+        }
+        if let Some(properties) = properties {
+            let base = self.gather(properties, 1);
+            let layout = Layout { members: Members::Any, level: 1, first: false };
+            self.write_members(properties, base, layout, &mut out.bytes);
+            self.note_members(&["properties"]);
+            self.within_bounds()?;
         }
         out.bytes.extend_from_slice(b"}}");
         let draft = Draft {

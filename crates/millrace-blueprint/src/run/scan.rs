@@ -156,6 +156,18 @@ impl Scan<'_> {
     }
 }
 
+/// How many members an object has, each name counted as often as it stands there.
+pub(super) fn members(object: &[u8]) -> u64 {
+    let mut cursor = Cursor::new(object);
+    let mut count = 0;
+    let mut more = cursor.peek() == Some(b'{') && cursor.open(b'}');
+    while more && cursor.key().is_ok() && cursor.skip(DEPTH_LIMIT).is_ok() {
+        count += 1;
+        more = cursor.more(b'}').unwrap_or(false);
+    }
+    count
+}
+
 /// The value of the member of an object whose name is in the set; the last one when it stands
 /// there twice.
 pub(super) fn member<'a>(object: &'a [u8], names: &Keys) -> Option<&'a [u8]> {

@@ -7,6 +7,7 @@
 //! stand: to try a mapping before it is pasted, and to compare it with what Segment makes of it.
 
 mod directive;
+mod own_mapping;
 mod path;
 
 use std::collections::HashMap;
@@ -23,6 +24,7 @@ use crate::syntax::values::{Declared, Reader};
 use crate::syntax::{Problems, tree};
 
 pub(crate) use directive::{is_directive, read};
+pub use own_mapping::{Rest, with_mapping};
 pub(crate) use path::Path;
 
 /// A mapping, compiled.

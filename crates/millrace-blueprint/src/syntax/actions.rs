@@ -24,8 +24,8 @@ const fn fields(verb: Verb) -> (&'static [Field], &'static [Field]) {
             ],
         ),
         Verb::Link => (&[Field::Name, Field::UserId, Field::DeviceId], &[]),
-        Verb::Identify => (&[Field::UserId, Field::AnonymousId], &[]),
-        Verb::Alias => (&[Field::DistinctId, Field::Alias], &[]),
+        Verb::Identify => (&[Field::UserId, Field::AnonymousId], &[Field::Properties]),
+        Verb::Alias => (&[Field::DistinctId, Field::Alias], &[Field::Properties]),
         Verb::Merge => (&[Field::Ids], &[]),
         Verb::Profile => (
             &[Field::DistinctId],
@@ -155,7 +155,9 @@ pub(crate) fn read(node: &Node, reader: &mut Reader<'_>) -> Option<Action> {
     match member("each") {
         None => action_fields(members, &mut action, reader),
         Some(list) => {
-            action.each = Some(reader.list(list));
+            // What is made is made of one event, and bounded by it.
+            let made = matches!(list.value, NodeValue::Map(_));
+            action.each = Some(if made { reader.value(list) } else { reader.list(list) });
             reader.of_item(|reader| action_fields(members, &mut action, reader));
             one_id_for_all(&action, reader);
         }
@@ -232,6 +234,12 @@ fn switch(field: Field, node: &Node, reader: &mut Reader<'_>) -> Expression {
         Expression::Bool(_) => true,
         Expression::Setting(name) => {
             reader.kind_of(name).is_none_or(|kind| *kind == SettingKind::Switch)
+        }
+        Expression::Choice { when, then, otherwise } => {
+            let constant = |one: &Expression| matches!(one, Expression::Bool(_));
+            let of_setting =
+                matches!(&**when, Condition::True(of) if matches!(of, Expression::Setting(_)));
+            of_setting && constant(then) && constant(otherwise)
         }
         _ => false,
     };

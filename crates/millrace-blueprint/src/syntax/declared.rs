@@ -71,6 +71,9 @@ fn setting(key: &Key, node: &Node, problems: &mut Problems) -> Option<Setting> {
         return None;
     };
     let default = plain_value(default_node);
+    if kind == SettingKind::Text && is_null(default_node) {
+        return Some(Setting { name: key.text.clone(), kind, default: Value::Null, about });
+    }
     if !kind.takes(&default) {
         let message = format!("the default must be {}", kind.describe());
         problems.add(default_node.place, Code::BadValue, message, None);
@@ -88,6 +91,11 @@ fn choices(key: &Key, members: &[(Key, Node)], problems: &mut Problems) -> Vec<S
         }
     };
     items.iter().filter_map(|item| text(item, "a choice", problems)).collect()
+}
+
+/// True for a null that is written as one: a text that nobody gives.
+fn is_null(node: &Node) -> bool {
+    matches!(&node.value, NodeValue::Scalar(scalar) if scalar.plain && scalar.text == "null")
 }
 
 /// A scalar as plain data, without any expression in it.

@@ -28,6 +28,9 @@ words! {
         SegmentBrowserVersion = "segment_browser_version",
         SyftBrowserVersion = "syft_browser_version",
         AsSent = "as_sent",
+        Member = "member",
+        Size = "size",
+        NeedNumbers = "need_numbers",
         Prefixed = "prefixed",
         Rename = "rename",
         At = "at",
@@ -145,6 +148,8 @@ impl Function {
             | Function::Browser
             | Function::BrowserVersion
             | Function::AsSent
+            | Function::NeedNumbers
+            | Function::Size
             | Function::SegmentBrowser
             | Function::SegmentBrowserVersion
             | Function::SyftBrowserVersion
@@ -162,7 +167,7 @@ impl Function {
             | Function::NeedObject
             | Function::NeedList
             | Function::Count => Rest::None,
-            Function::Plus | Function::Minus => Rest::Value,
+            Function::Plus | Function::Minus | Function::Member => Rest::Value,
             Function::Replace => Rest::Texts(2, &[FIRST, IGNORE_CASE]),
             Function::Flatten => Rest::Texts(1, &[KEEP_LISTS]),
             Function::Sum => Rest::MaybeName,
@@ -198,6 +203,9 @@ impl Function {
             Function::SegmentBrowser => "segment_browser(user_agent)",
             Function::SegmentBrowserVersion => "segment_browser_version(user_agent)",
             Function::SyftBrowserVersion => "syft_browser_version(user_agent)",
+            Function::Size => "size(value)",
+            Function::Member => "member(object, name)",
+            Function::NeedNumbers => "need_numbers(object)",
             Function::AsSent => "as_sent($.path)",
             Function::Prefixed => "prefixed(object, \"prefix\")",
             Function::Rename => "rename(object, old, \"new\", ...)",

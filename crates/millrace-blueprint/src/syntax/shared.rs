@@ -23,6 +23,8 @@ pub(crate) struct Block {
     pub(crate) entries: Vec<Entry>,
     /// The whole of it.
     pub(crate) value: Expression,
+    /// True when it has paths of the item around it.
+    pub(crate) of_item: bool,
     /// How many values it has.
     pub(crate) size: usize,
 }
@@ -39,13 +41,15 @@ pub(super) fn shared_blocks(
     for (key, node) in map(node, "`shared`", problems).unwrap_or_default() {
         let before = *size;
         let mut reader = Reader::new(problems, declared, shared, size);
+        reader.block = Some(false);
         let value = reader.value(node);
+        let of_item = reader.block == Some(true);
         let entries = match &value {
             Expression::Object(entries) => entries.clone(),
             _ => Vec::new(),
         };
         let size = size.saturating_sub(before);
-        shared.insert(key.text.clone(), Block { entries, value, size });
+        shared.insert(key.text.clone(), Block { entries, value, of_item, size });
     }
 }
 
@@ -53,7 +57,18 @@ impl<'a> Reader<'a> {
     /// A block of `shared`, counted as one more copy of it; none after a problem was told.
     pub(super) fn block(&mut self, place: Place, name: &str) -> Option<&'a Block> {
         match self.shared.get(name) {
-            Some(block) => self.grow(place, block.size).then_some(block),
+            Some(block) => {
+                match &mut self.block {
+                    Some(of_item) if self.items == 0 => *of_item |= block.of_item,
+                    None if self.items == 0 && block.of_item => {
+                        let message =
+                            format!("`{name}` has paths of an item, and there is no `each` here");
+                        self.problems.add(place, Code::BadExpression, message, None);
+                    }
+                    _ => {}
+                }
+                self.grow(place, block.size).then_some(block)
+            }
             None => {
                 let mut known: Vec<&str> = self.shared.keys().map(String::as_str).collect();
                 known.sort_unstable();

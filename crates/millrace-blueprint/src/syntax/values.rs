@@ -33,6 +33,9 @@ pub(crate) struct Reader<'a> {
     pub(crate) items: u32,
     /// How many of them go over a list, so that there is a place in it.
     pub(crate) lists: u32,
+    /// In a shared block, where it is not known yet whether there is an item around: whether a
+    /// path of one was met.
+    pub(crate) block: Option<bool>,
     /// How many values the blueprint has so far, copies of shared blocks included.
     pub(crate) size: &'a mut usize,
 }
@@ -56,7 +59,7 @@ impl<'a> Reader<'a> {
         shared: &'a HashMap<String, Block>,
         size: &'a mut usize,
     ) -> Reader<'a> {
-        Reader { problems, declared, rules: &[], shared, items: 0, lists: 0, size }
+        Reader { problems, declared, rules: &[], shared, items: 0, lists: 0, block: None, size }
     }
 
     /// Counts values; false when there are too many.
@@ -307,6 +310,9 @@ impl<'a> Reader<'a> {
                     };
                     self.setting_of(place, name, &kind);
                 }
+            }
+            Expression::Item(_) if self.items == 0 && self.block.is_some() => {
+                self.block = Some(true);
             }
             Expression::Item(_) if self.items == 0 => {
                 self.problems.add(

@@ -241,9 +241,10 @@ impl Reader<'_> {
                 Some(Region::Us)
             }),
             (name, Value::String(text)) => {
-                let region = region_of(&text);
+                let region = LABELS.iter().find(|(label, _)| *label == text);
+                let region = region.map(|(_, region)| region.clone());
                 if region.is_none() {
-                    let message = format!("`{name}` names no region: \"{text}\"");
+                    let message = format!("`{name}` names no region as Segment does: \"{text}\"");
                     self.mistake(name, message, "write \"US 🇺🇸\", \"EU 🇪🇺\" or \"IN 🇮🇳\"");
                 }
                 region
@@ -362,6 +363,10 @@ fn flag(value: &Value) -> Option<bool> {
 }
 
 /// The region of a word, with or without the flag that Segment's console puts behind it.
+/// The regions as Segment's page offers them; it refuses others, a bare `EU` included.
+const LABELS: [(&str, Region); 3] =
+    [("US 🇺🇸", Region::Us), ("EU 🇪🇺", Region::Eu), ("IN 🇮🇳", Region::In)];
+
 fn region_of(text: &str) -> Option<Region> {
     let is_flag = |c: char| ('\u{1F1E6}'..='\u{1F1FF}').contains(&c) || c.is_whitespace();
     match text.trim_end_matches(is_flag).trim_start().to_ascii_lowercase().as_str() {

@@ -44,7 +44,7 @@ fn every_system_is_understood_in_its_own_words() {
             true,
             none,
         ),
-        (json!({"projectToken": "t", "apiRegion": "IN"}), "in", "token", true, none),
+        (json!({"projectToken": "t", "apiRegion": "IN 🇮🇳"}), "in", "token", true, none),
         (
             json!({"projectToken": "t", "apiSecret": "s", "apiRegion": "US 🇺🇸"}),
             "us",
@@ -53,7 +53,7 @@ fn every_system_is_understood_in_its_own_words() {
             &["apiSecret"],
         ),
         (
-            json!({"projectToken": "t", "apiSecret": "", "apiRegion": "us"}),
+            json!({"projectToken": "t", "apiSecret": "", "apiRegion": "US 🇺🇸"}),
             "us",
             "token",
             true,
@@ -61,7 +61,7 @@ fn every_system_is_understood_in_its_own_words() {
         ),
         (json!({"projectToken": "t"}), "us", "token", true, &["projectToken"]),
         (
-            json!({"projectToken": "t", "apiRegion": "US", "strictMode": "0"}),
+            json!({"projectToken": "t", "apiRegion": "US 🇺🇸", "strictMode": "0"}),
             "us",
             "token",
             false,
@@ -148,7 +148,7 @@ fn what_cannot_be_used_is_told_without_secrets() {
 
 #[test]
 fn the_rest_is_the_blueprints() {
-    let (taken, rest) = take(json!({"projectToken": "t", "apiRegion": "EU", "apiKey": "k",
+    let (taken, rest) = take(json!({"projectToken": "t", "apiRegion": "EU 🇪🇺", "apiKey": "k",
         "sourceName": "web", "strictMode": null, "generatePurchaseEventPerProduct": true}));
     assert!(taken.is_ok());
     assert_eq!(rest.keys().collect::<Vec<_>>(), ["generatePurchaseEventPerProduct", "sourceName"]);
