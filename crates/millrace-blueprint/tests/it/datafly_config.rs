@@ -267,3 +267,33 @@ fn any_text_is_only_a_text() {
         );
     }
 }
+
+/// The examples of the page: `json event datafly` is for the blueprint, `json event` for the config
+/// above it.
+#[test]
+fn every_example_of_the_page_is_true() {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/blueprints/datafly.md");
+    let page = std::fs::read_to_string(path).expect("the page");
+    let mut last = Blueprint::built_in("datafly").expect("there").expect("right");
+    let blocks = crate::guide::blocks(&page);
+    let mut seen = 0;
+    for (block, behind) in blocks.iter().zip(blocks.iter().skip(1)) {
+        let (mark, text, line) = block;
+        match mark.as_str() {
+            "yaml" => last = Blueprint::parse("shop.yaml", text).expect("a config"),
+            "yaml wrong" => {
+                let mistakes = Blueprint::parse("shop.yaml", text).expect_err("mistakes");
+                let shown: Vec<String> = mistakes.iter().map(ToString::to_string).collect();
+                assert_eq!(shown.join("\n"), behind.1.trim_end(), "line {line}");
+            }
+            "json event" | "json event datafly" => {
+                let wanted: Value = serde_json::from_str(&behind.1).expect("rows");
+                let found = Mapping::new(&last, &json!({})).outcome(text);
+                assert_eq!(found, wanted, "line {line}");
+            }
+            _ => continue,
+        }
+        seen += 1;
+    }
+    assert_eq!(seen, 4);
+}
