@@ -5,13 +5,13 @@ use std::collections::HashMap;
 use millrace_model::code::Code;
 use millrace_model::diagnostic::Diagnostic;
 
-use super::ast::{Checked, Checks, Condition, Kinds, Outcome, Place, Rule};
+use super::ast::{Checked, Checks, Condition, Outcome, Place, Rule};
 use super::parts::{known_keys, map, member, switch, text};
 use super::problems::Problems;
 use super::shared::shared_blocks;
 use super::tree::{self, Key, Node, NodeValue, Scalar};
 use super::values::{Declared, Reader};
-use super::{actions, declared};
+use super::{actions, declared, reach};
 use crate::{adobe, datafly};
 
 const TOP_KEYS: [&str; 11] = [
@@ -105,7 +105,7 @@ fn top(root: &Node, problems: &mut Problems) -> Option<Checked> {
     let mut reader = Reader::new(problems, declared, &shared, &mut size);
     reader.rules = nodes;
     let rules: Vec<Rule> = nodes.iter().filter_map(|node| rule(node, &mut reader)).collect();
-    reachable(&rules, problems);
+    reach::check(&rules, problems);
     Some(Checked {
         name,
         about,
@@ -196,36 +196,6 @@ fn outcome(place: Place, members: &[(Key, Node)], reader: &mut Reader<'_>) -> Op
             let message = "a rule has exactly one of `send`, `drop` and `set_aside`";
             reader.problems.add(place, Code::MissingKey, message, None);
             None
-        }
-    }
-}
-
-/// Rules are tried from the top, and the first that matches ends the search: a rule that comes
-/// after ones that take all of its kinds of events can never be reached. Names must be unique,
-/// since the ledger refers to rules by name.
-fn reachable(rules: &[Rule], problems: &mut Problems) {
-    let mut taken = Kinds::NONE;
-    for (place, rule) in rules.iter().enumerate() {
-        let above = rules.get(..place).unwrap_or_default();
-        if !rule.name.is_empty() && above.iter().any(|other| other.name == rule.name) {
-            let message = format!("there is a rule `{}` above", rule.name);
-            problems.add(rule.place, Code::DuplicateName, message, None);
-        }
-        let (can, surely) = rule.when.kinds();
-        let same = above.iter().find(|other| !other.go_on && other.when == rule.when);
-        let unreachable = format!("the rule `{}` can never be reached", rule.name);
-        if can == Kinds::NONE {
-            let hint = "its `when` holds for no type of event".to_owned();
-            problems.add(rule.place, Code::UnreachableRule, unreachable, Some(hint));
-        } else if let Some(other) = same {
-            let hint = format!("the rule `{}` above takes the same events", other.name);
-            problems.add(rule.place, Code::UnreachableRule, unreachable, Some(hint));
-        } else if can.within(taken) {
-            let hint = "the rules above take all events of its types; move it up".to_owned();
-            problems.add(rule.place, Code::UnreachableRule, unreachable, Some(hint));
-        }
-        if !rule.go_on {
-            taken = taken.or(surely);
         }
     }
 }

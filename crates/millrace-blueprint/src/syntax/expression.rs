@@ -1,14 +1,9 @@
-//! Expressions: `$.a ?? $.b`, `"Viewed $.name"`, `number($.total)`, and how the scalars of a
-//! blueprint are read.
-//!
-//! No silent readings: a scalar that begins like an expression must be one as a whole, and plain
-//! text that holds a path is refused with a hint.
+//! Expressions: `$.a ?? $.b`, `"Viewed $.name"`, `number($.total)`.
 
 use super::ast::{Expression, Part, Step};
 use super::functions::{Function, Rest};
 use super::lexer::{self, Mistake, Piece, Token, What};
 use super::shared::SHARED_PREFIX;
-use super::tree::Scalar;
 use super::values::SETTING_PREFIX;
 
 /// How deep expressions and conditions may be nested in one text.
@@ -31,7 +26,7 @@ pub(crate) enum Names {
 }
 
 /// The short names of a match text and in each case the member of the event.
-const SHORT_NAMES: [&str; 10] = [
+pub(crate) const SHORT_NAMES: [&str; 10] = [
     "type",
     "event",
     "name",
@@ -43,64 +38,6 @@ const SHORT_NAMES: [&str; 10] = [
     "traits",
     "context",
 ];
-
-/// Reads a scalar of a blueprint as an expression.
-pub(crate) fn read_scalar(scalar: &Scalar) -> Result<Expression, Mistake> {
-    let text = scalar.text.as_str();
-    if scalar.plain {
-        match text {
-            "" | "null" | "~" | "Null" | "NULL" => return Ok(Expression::Nothing),
-            "true" => return Ok(Expression::Bool(true)),
-            "false" => return Ok(Expression::Bool(false)),
-            _ if crate::json::number::is_finite_number(text.as_bytes()) => {
-                return Ok(Expression::Number(text.to_owned()));
-            }
-            _ => {}
-        }
-    }
-    if begins_like_an_expression(text) {
-        return Parser::over(text, Names::Value)?.whole();
-    }
-    if text.contains("{{") {
-        return mustache(text);
-    }
-    if let Some(byte) = text.find("$.") {
-        let at = text.get(..byte).unwrap_or_default().chars().count();
-        return Err(Mistake::new(
-            u32::try_from(at).unwrap_or(u32::MAX),
-            "this text holds a path but is no expression",
-        )
-        .hint(format!("write '\"{text}\"' for a text with the value in it")));
-    }
-    Ok(Expression::Text(text.to_owned()))
-}
-
-/// True for texts that must be read as expressions as a whole.
-fn begins_like_an_expression(text: &str) -> bool {
-    let mut rest = text.chars();
-    match rest.next() {
-        Some('$' | '.' | '"' | '(') => true,
-        Some('?') => rest.next() == Some('"'),
-        Some(c) if lexer::is_name(c) => {
-            let name: String = text.chars().take_while(|c| lexer::is_name(*c)).collect();
-            let after = text.get(name.len()..).unwrap_or_default();
-            after.starts_with('(')
-                || (["settings", "parameters", "shared"].contains(&name.as_str())
-                    && after.starts_with('.'))
-        }
-        _ => false,
-    }
-}
-
-/// `Viewed {{name}}`: the form of other tools, outside quotes.
-fn mustache(text: &str) -> Result<Expression, Mistake> {
-    let quoted = format!("\"{}\"", text.replace('\\', "\\\\").replace('"', "\\\""));
-    let back = |mut mistake: Mistake| {
-        mistake.at = mistake.at.saturating_sub(1);
-        mistake
-    };
-    Parser::over(&quoted, Names::Value).and_then(|mut parser| parser.whole()).map_err(back)
-}
 
 /// Reads expressions, and for the match language, from tokens.
 pub(crate) struct Parser {
@@ -203,6 +140,11 @@ impl Parser {
                 }
                 _ => break,
             };
+            if !can_be_passed_over(&left, blank) {
+                let message =
+                    "what follows can never be used: what stands before it is always there";
+                return Err(self.mistake(message));
+            }
             self.take();
             let right = Box::new(self.term()?);
             left = Expression::First { left: Box::new(left), blank, right };
@@ -371,6 +313,19 @@ impl Parser {
             return Err(usage(Mistake::new(at, format!("`{name}` has the wrong arguments"))));
         }
         Ok(Expression::Call { function, arguments, words })
+    }
+}
+
+/// Whether `??`, or with `blank` `?|`, ever goes past the last value of a chain.
+fn can_be_passed_over(value: &Expression, blank: bool) -> bool {
+    match value {
+        Expression::Text(text) => blank && text.is_empty(),
+        Expression::Number(_) | Expression::Bool(_) | Expression::Place => false,
+        Expression::Template { strict: false, parts } => {
+            blank && parts.iter().all(|part| matches!(part, Part::Hole(_)))
+        }
+        Expression::First { right, .. } => can_be_passed_over(right, blank),
+        _ => true,
     }
 }
 

@@ -16,7 +16,9 @@ mod like;
 mod matching;
 pub(crate) mod parts;
 pub(crate) mod problems;
+mod reach;
 pub(crate) mod readings;
+pub(crate) mod scalar;
 mod shared;
 mod show;
 #[cfg(test)]

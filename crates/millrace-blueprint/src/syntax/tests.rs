@@ -1,7 +1,7 @@
 //! The language, by what reads well and what is refused.
 
-use super::expression::read_scalar;
 use super::readings::kind;
+use super::scalar::read_scalar;
 use super::tree::Scalar;
 use crate::Blueprint;
 
@@ -130,6 +130,24 @@ fn these_values_are_refused_at_their_place() {
         ("{ each: lower($.a), as: 1 }", "12:24: MR5101 `each` takes a path to a list"),
         ("{ each: $.a, as: { each: $.b, as: 1 } }", "12:41: MR5101 an `each` inside another one"),
         ("&x 1", "12:19: MR5002 anchors and tags"),
+        ("yes", "12:16: MR5101 `yes` is a boolean to some readers of YAML (write true or false"),
+        ("True", "12:16: MR5101 `True` is a boolean"),
+        ("0x1F", "12:16: MR5101 `0x1F` is a number to some readers of YAML"),
+        ("007", "12:16: MR5101 `007` is a number"),
+        ("userId", "12:16: MR5101 `userId` can be a text or a path (write $.userId for"),
+        ("traits.plan", "12:16: MR5101 `traits.plan` can be a text or a path"),
+        ("a ?? b", "12:18: MR5101 this text holds `??` but is no expression"),
+        ("'\"x\" ?? $.a'", "12:21: MR5101 what follows can never be used"),
+        ("'\"a $.b\" ?? $.a'", "MR5101 what follows can never be used"),
+        ("'$.a ?? 1 ?? $.b'", "MR5101 what follows can never be used"),
+        ("{ a: join($.l, $.m) }", "(a text with a comma inside { } or [ ] must stand in quotes)"),
+        ("{ a: [$.a }", "(inside { } and [ ] a text with ?"),
+        ("place()", "12:16: MR5101 `place()` is the place of an item, and there is no `each` here"),
+        (
+            "{ map: $.a, to: { a: 1 }, x: 1 }",
+            "12:16: MR5101 a map of values has the keys `map` and `to`",
+        ),
+        ("parameters.x", "12:16: MR5104 the parameter `x` is not known (there are none)"),
     ] {
         let found = problems(&with(value, "type = \"track\""));
         assert!(found.iter().any(|one| one.contains(wanted)), "{value}: {found:#?}");
@@ -159,6 +177,14 @@ fn match_texts_read_well_or_are_refused() {
         ("(event = \"a\"", "MR5103"),
         ("(event = \"a\" or evnt = \"b\") and exists($.x)", "6:28: MR5103 the name `evnt`"),
         ("event =", "6:19: MR5103 a value is expected before the end"),
+        (
+            "settings.tone = \"lo\"",
+            "6:11: MR5103 the choice of the setting `tone` `lo` is not known (did you mean `low`?)",
+        ),
+        (
+            "event = \"a\" and event in [\"b\", \"c\"]",
+            "MR5105 the rule `r` can never be reached (its `when` holds for no event)",
+        ),
     ] {
         let found = problems(&with("1", &format!("'{when}'")));
         // The opening quote of the YAML text takes one column.
@@ -252,6 +278,36 @@ fn shared_blocks_are_values_and_names_too() {
         let found = problems(&text(value));
         assert!(found.len() == 1 && found[0].contains(wanted), "{value}: {found:?}");
     }
+}
+
+#[test]
+fn rules_below_ones_that_take_their_events_are_found() {
+    for (above, below, reached) in [
+        ("event = \"a\"", "event = \"a\" and $.x = 1", false),
+        ("event in [\"a\", \"b\"]", "\"b\" = event", false),
+        ("event = \"a\" or $.x = \"1\"", "$.x = \"1\"", false),
+        ("exists($.x)", "$.x in [\"1\", true]", false),
+        ("type = \"track\" and $.x = 1", "$.x = 1 and type = \"track\" and $.y = 2", false),
+        ("not ($.x = \"1\" and $.y = 2)", "not $.x = \"1\"", false),
+        ("event = \"a\" and $.x = 1", "event = \"a\"", true),
+        ("event in [\"a\", \"b\"]", "event in [\"b\", \"c\"]", true),
+        ("$.x = 1", "$.x = 1.0", true),
+        ("exists($.x)", "$.x = null", true),
+        ("$.x < 5", "$.x < 4", true),
+    ] {
+        let text = format!(
+            "blueprint: b\nrules:\n  - {{ name: one, when: '{above}', drop: true }}\n  \
+             - {{ name: two, when: '{below}', drop: true }}\n"
+        );
+        let found = problems(&text);
+        assert_eq!(found.is_empty(), reached, "{above} / {below}: {found:?}");
+        assert!(
+            reached || found[0].contains("MR5105 the rule `two` can never be reached"),
+            "{found:?}"
+        );
+    }
+    let text = "blueprint: b\nrules:\n  - name: one\n    send:\n      - delete: { when: 'event = \"a\" and event = \"b\"', distinct_id: u }\n";
+    assert!(problems(text)[0].contains("5:9: MR5105 the action can never be reached"));
 }
 
 #[test]

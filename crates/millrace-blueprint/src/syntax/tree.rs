@@ -156,7 +156,8 @@ pub(crate) fn read(text: &str, problems: &mut Problems) -> Option<Node> {
         let (event, span) = match next {
             Ok(pair) => pair,
             Err(error) => {
-                problems.add(place(error.marker()), Code::BadSyntax, error.info(), None);
+                let at = place(error.marker());
+                problems.add(at, Code::BadSyntax, error.info(), flow_hint(text, at));
                 return None;
             }
         };
@@ -214,6 +215,13 @@ pub(crate) fn read(text: &str, problems: &mut Problems) -> Option<Node> {
 fn place(mark: &Marker) -> Place {
     let number = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
     Place { line: number(mark.line()), column: number(mark.col()).saturating_add(1) }
+}
+
+/// What is most often wrong in a line with braces or brackets.
+fn flow_hint(text: &str, at: Place) -> Option<String> {
+    let line = text.lines().nth(usize::try_from(at.line).ok()?.saturating_sub(1))?;
+    let hint = "inside { } and [ ] a text with ?, :, a comma or a bracket must stand in quotes";
+    line.contains(['{', '[']).then(|| hint.to_owned())
 }
 
 fn scalar(text: String, style: ScalarStyle) -> Scalar {

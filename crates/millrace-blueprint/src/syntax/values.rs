@@ -5,12 +5,13 @@ use std::collections::HashMap;
 use millrace_model::code::Code;
 
 use super::ast::{Condition, Entry, EntryKind, Expression, Part, Place, Step};
-use super::expression::{UNKNOWN_FUNCTION, read_scalar};
+use super::expression::UNKNOWN_FUNCTION;
 use super::functions::Function;
 use super::lexer::Mistake;
 use super::matching;
 use super::problems::Problems;
 use super::readings;
+use super::scalar::read_scalar;
 use super::shared::{Block, SHARED_PREFIX};
 use super::tree::{Key, Node, NodeValue, Scalar};
 use crate::settings::{Parameter, Setting, SettingKind};
@@ -240,11 +241,41 @@ impl<'a> Reader<'a> {
                 let text = || readings::reading(node.place, scalar, "match text", String::new());
                 self.problems.reading(text);
                 visit_condition(&condition, &mut |part| self.check(node.place, part));
+                self.check_choices(node.place, &condition);
                 condition
             }
             Err(mistake) => {
                 self.mistake(node.place, scalar, Code::BadMatch, mistake);
                 Condition::Always
+            }
+        }
+    }
+
+    /// A setting that is a choice is never anything else.
+    fn check_choices(&mut self, place: Place, condition: &Condition) {
+        let (name, texts): (&String, &[Expression]) = match condition {
+            Condition::Any(parts) | Condition::All(parts) => {
+                return parts.iter().for_each(|part| self.check_choices(place, part));
+            }
+            Condition::Not(inner) => return self.check_choices(place, inner),
+            Condition::Equal(Expression::Setting(name), text)
+            | Condition::Equal(text, Expression::Setting(name)) => {
+                (name, std::slice::from_ref(text))
+            }
+            Condition::In(Expression::Setting(name), texts) => (name, texts),
+            _ => return,
+        };
+        let of = match self.kind_of(name) {
+            Some(SettingKind::Choice(of)) => of.clone(),
+            _ => return,
+        };
+        let known: Vec<&str> = of.iter().map(String::as_str).collect();
+        for text in texts {
+            if let Expression::Text(text) = text
+                && !of.contains(text)
+            {
+                let what = format!("the choice of the setting `{name}`");
+                self.problems.unknown(place, Code::BadMatch, &what, text, &known);
             }
         }
     }
@@ -280,7 +311,13 @@ impl<'a> Reader<'a> {
         };
         let function = mistake.message.starts_with(UNKNOWN_FUNCTION);
         let code = if function { Code::UnknownFunction } else { code };
-        self.problems.add(place, code, mistake.message, mistake.suggestion);
+        let open = |sign| scalar.text.matches(sign).count();
+        let cut = scalar.plain && open('(') > open(')');
+        let suggestion = match cut {
+            true => Some("a text with a comma inside { } or [ ] must stand in quotes".to_owned()),
+            false => mistake.suggestion,
+        };
+        self.problems.add(place, code, mistake.message, suggestion);
     }
 
     /// What can be wrong with a part of an expression that reads well.
