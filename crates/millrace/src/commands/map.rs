@@ -9,7 +9,7 @@ use std::io;
 use std::path::Path;
 
 use anyhow::Context as _;
-use millrace_blueprint::{Blueprint, EventView, Mapper, Plan, SettingValues};
+use millrace_blueprint::{Blueprint, EventView, Mapper, Parameters, Plan, SettingValues};
 use millrace_delivery::mixpanel::{
     ConnectionSettings, Projects, RequestParts, SettingNote, requests_for,
 };
@@ -38,7 +38,8 @@ const NO_TOKEN: &str = "PROJECT_TOKEN";
 pub(super) fn run(arguments: &MapArguments) -> Result<Outcome, Failure> {
     let blueprint = blueprint(&arguments.blueprint)?;
     let settings = Settings::read(arguments.settings.as_deref())?;
-    let plan = Plan::compile(&blueprint, &settings.blueprint).map_err(|mistakes| {
+    let plan = Plan::compile_with(&blueprint, &settings.blueprint, &settings.parameters);
+    let plan = plan.map_err(|mistakes| {
         print_found(&mistakes);
         Failure::usage(anyhow::anyhow!("the settings do not fit the blueprint"))
     })?;
@@ -85,6 +86,8 @@ fn blueprint(name: &str) -> Result<Blueprint, Failure> {
 struct Settings {
     projects: Projects,
     blueprint: SettingValues,
+    /// What a pipeline would give.
+    parameters: Parameters,
 }
 
 impl Settings {
@@ -96,6 +99,7 @@ impl Settings {
         let file = path.map_or_else(String::new, |path| path.display().to_string());
         let place = Place { file, line: 0, column: 0 };
         let others = object.remove("projects");
+        let parameters = parameters(object.remove("parameters"))?;
         let mut own = connection(&mut object, &place)?;
         print_notes(own.region_warning(), &place);
         if own.token.is_none() && own.credentials.is_none() {
@@ -116,7 +120,7 @@ impl Settings {
             projects.declare(name, other).map_err(Failure::usage)?;
         }
         let blueprint = SettingValues::from_json(&Value::Object(object));
-        Ok(Settings { projects, blueprint })
+        Ok(Settings { projects, blueprint, parameters })
     }
 }
 
@@ -142,6 +146,22 @@ fn print_notes(notes: impl IntoIterator<Item = SettingNote>, place: &Place) {
 
 fn diagnostic(note: SettingNote, place: &Place) -> Diagnostic {
     place.diagnostic(Code::BadValue, note.message, note.suggestion)
+}
+
+/// What a pipeline would give to the blueprint: an object of texts.
+fn parameters(given: Option<Value>) -> Result<Parameters, Failure> {
+    let wrong = || Failure::usage(anyhow::anyhow!("parameters must be texts by name"));
+    match given {
+        None => Ok(Parameters::default()),
+        Some(Value::Object(given)) => given
+            .into_iter()
+            .map(|(name, value)| match value {
+                Value::String(text) => Ok((name, text)),
+                _ => Err(wrong()),
+            })
+            .collect(),
+        Some(_) => Err(wrong()),
+    }
 }
 
 type NamedObject = (String, Map<String, Value>);

@@ -19,6 +19,7 @@ mod kill;
 mod lookup_table;
 mod map;
 mod metrics;
+mod projects;
 mod quick_start;
 mod sdk;
 mod server;

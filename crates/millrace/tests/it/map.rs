@@ -102,13 +102,15 @@ fn each_project_has_its_own_token() {
     let blueprint = folder.path().join("sites.yaml");
     std::fs::write(
         &blueprint,
-        "blueprint: sites\nrules:\n  - name: all\n    send:\n      \
-         - event: { name: $.event, distinct_id: $.userId, token: $.properties.token }\n",
+        "blueprint: sites\nparameters: { site: { about: The site } }\nrules:\n  - name: all\n    send:\n      \
+         - event: { name: parameters.site, distinct_id: $.userId, token: $.properties.token }\n",
     )
     .unwrap();
     let settings = folder.path().join("settings.json");
-    let projects =
-        json!({"token": "T1", "region": "us", "projects": {"eu": {"token": "T2", "region": "eu"}}});
+    let projects = json!({
+        "token": "T1", "region": "us", "projects": {"eu": {"token": "T2", "region": "eu"}},
+        "parameters": {"site": "shop"},
+    });
     std::fs::write(&settings, projects.to_string()).unwrap();
     let line = |properties: Value| {
         json!({"type": "track", "userId": "u", "event": "e", "properties": properties}).to_string()
@@ -123,6 +125,7 @@ fn each_project_has_its_own_token() {
     ] {
         assert_eq!(line["requests"][0]["url"], url, "{line}");
         assert_eq!(line["requests"][0]["headers"]["Authorization"], authorization, "{line}");
+        assert_eq!(line["requests"][0]["body"][0]["event"], "shop", "{line}");
     }
     assert_eq!(lines[2]["error"]["code"], "MR2012", "{}", lines[2]);
     assert!(!lines[2].to_string().contains("hush"));

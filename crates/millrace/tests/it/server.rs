@@ -20,6 +20,7 @@ pub(crate) const ADMIN_TOKEN: &str = "dev-admin-token";
 pub(crate) struct DevServer {
     child: Child,
     collector: String,
+    management: String,
     twin: String,
     _folder: Option<tempfile::TempDir>,
 }
@@ -42,22 +43,33 @@ impl DevServer {
 
     /// Starts over a folder that stays.
     pub(crate) fn start_in(data: &Path) -> DevServer {
-        let mut child = millrace()
+        let mut command = millrace();
+        command
             .args(["serve", "--dev", "--listen", "127.0.0.1:0", "--twin-listen", "127.0.0.1:0"])
             .arg("--data")
-            .arg(data)
-            .stdout(Stdio::piped())
-            .stdin(Stdio::null())
-            .spawn()
-            .expect("millrace starts");
+            .arg(data);
+        DevServer::launch(command)
+    }
+
+    /// Starts with a configuration, whose admin token is [`ADMIN_TOKEN`].
+    pub(crate) fn start_with(config: &Path) -> DevServer {
+        let mut command = millrace();
+        command.args(["serve", "--config"]).arg(config);
+        DevServer::launch(command)
+    }
+
+    fn launch(mut command: Command) -> DevServer {
+        let mut child =
+            command.stdout(Stdio::piped()).stdin(Stdio::null()).spawn().expect("millrace starts");
         let stdout = child.stdout.take().expect("standard output");
-        let mut server =
-            DevServer { child, collector: String::new(), twin: String::new(), _folder: None };
+        let (collector, management, twin) = (String::new(), String::new(), String::new());
+        let mut server = DevServer { child, collector, management, twin, _folder: None };
         let mut lines = BufReader::new(stdout).lines();
         while let Some(Ok(line)) = lines.next() {
             let mut words = line.split_whitespace();
             match (words.next(), words.next()) {
                 (Some("collector"), Some(url)) => url.clone_into(&mut server.collector),
+                (Some("management"), Some(url)) => url.clone_into(&mut server.management),
                 (Some("twin"), Some(url)) => url.clone_into(&mut server.twin),
                 (Some("ready"), _) => return server,
                 _ => {}
@@ -101,7 +113,7 @@ impl DevServer {
 
     /// The sums of the one integration of `serve --dev`. They add up, whenever one looks.
     pub(crate) fn ledger(&self) -> Value {
-        let url = format!("{}/api/v1/ledger", self.collector);
+        let url = format!("{}/api/v1/ledger", self.management);
         let ledger = http::get_json(&url, Some(ADMIN_TOKEN));
         assert_eq!(ledger.pointer("/ledger/0/unaccounted"), Some(&Value::from(0)), "{ledger:#}");
         ledger.pointer("/ledger/0/sums").cloned().expect("an integration in the ledger")
