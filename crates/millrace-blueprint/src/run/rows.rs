@@ -15,7 +15,7 @@ use crate::json::cursor::MEMBER_LIMIT;
 use crate::json::sizes::TEXT_LIMIT;
 use crate::json::text;
 use crate::plan::node::{Action, Event, Node, Object, What};
-use crate::syntax::ast::{BlankNames, Field, IdleRows, Nobody, TimeBefore, Verb};
+use crate::syntax::ast::{BlankNames, Field, IdleRows, Nobody, TimeBefore, Verb, WideValues};
 
 /// The most that Mixpanel takes for one row, in bytes (reference/mixpanel-api.md 2.3).
 const ROW_LIMIT: usize = 1_000_000;
@@ -263,6 +263,9 @@ impl<'a> Run<'a> {
             }
         }
         self.write_ip(b",\"ip\":", ip, bytes);
+        // Where wide values are refused as elsewhere, what is counted there counts here.
+        let refused = self.plan.checks.wide_values == WideValues::SetAside;
+        fixed += usize::from(refused && self.address(ip, &mut spare).is_some());
         let layout = Layout { members: Members::Any, level: 1, first: false };
         let count = self.write_members(&event.properties, base, layout, bytes);
         bytes.extend_from_slice(b"}}");

@@ -12,7 +12,7 @@ use crate::json::{careful, effort};
 use crate::json::{number, text};
 use crate::plan::keys;
 use crate::plan::node::{Fact, Node, Part, Table};
-use crate::syntax::ast::WideValues;
+use crate::syntax::ast::{DeepValues, WideValues};
 
 /// How many bytes of an id Mixpanel keeps (reference/mixpanel-api.md 2.3).
 const ID_LIMIT: usize = 255;
@@ -159,10 +159,16 @@ impl<'a> Run<'a> {
             Value::Event(slot) | Value::Piece(slot)
                 if !self.free && !careful::fits(slot.shape, level) =>
             {
-                if slot.shape.odd && self.plan.checks.wide_values == WideValues::SetAside {
+                let checks = &self.plan.checks;
+                let deep = checks.deep_values == DeepValues::Keep;
+                if !slot.shape.odd && deep {
+                    out.extend_from_slice(self.json(value));
+                    return;
+                }
+                if slot.shape.odd && checks.wide_values == WideValues::SetAside {
                     if careful::holds_wide(self.json(value), level) {
                         self.overflow.set(Some(Code::TooManyProperties));
-                    } else if careful::fits(Shape { odd: false, ..slot.shape }, level) {
+                    } else if deep || careful::fits(Shape { odd: false, ..slot.shape }, level) {
                         careful::compact(self.json(value), out);
                         return;
                     }
@@ -412,7 +418,8 @@ impl<'a> Run<'a> {
         if count >= MEMBER_LIMIT && self.plan.checks.wide_values == WideValues::SetAside {
             self.overflow.set(Some(Code::TooManyProperties));
         }
-        if count >= MEMBER_LIMIT || level > careful::LEVEL_LIMIT {
+        let deep = self.plan.checks.deep_values == DeepValues::Text;
+        if count >= MEMBER_LIMIT || (deep && level > careful::LEVEL_LIMIT) {
             let json = std::mem::take(out);
             careful::as_text(&json, out);
             self.corrected.add(Correction::ShapeAsText, 1);

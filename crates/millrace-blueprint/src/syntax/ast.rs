@@ -68,6 +68,7 @@ pub(crate) struct Checks {
     pub(crate) blank_names: BlankNames,
     pub(crate) idle_rows: IdleRows,
     pub(crate) group_ids: GroupIds,
+    pub(crate) deep_values: DeepValues,
 }
 
 words! {
@@ -137,6 +138,18 @@ words! {
     #[derive(Default)]
     GroupIds {
         /// They become text, which is what Mixpanel takes.
+        #[default]
+        Text = "text",
+        /// They are sent as they are.
+        Keep = "keep",
+    }
+}
+
+words! {
+    /// What becomes of lists and objects that are nested deeper than Mixpanel takes.
+    #[derive(Default)]
+    DeepValues {
+        /// They become their JSON as text, from the level on that is too deep.
         #[default]
         Text = "text",
         /// They are sent as they are.

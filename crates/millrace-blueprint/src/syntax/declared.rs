@@ -7,7 +7,7 @@ use millrace_model::code::Code;
 use serde_json::Value;
 
 use super::ast::{
-    BlankNames, Checks, GroupIds, IdleRows, Nobody, TimeAhead, TimeBefore, WideValues,
+    BlankNames, Checks, DeepValues, GroupIds, IdleRows, Nobody, TimeAhead, TimeBefore, WideValues,
 };
 use super::parts::{known_keys, map, member, text};
 use super::problems::Problems;
@@ -20,8 +20,16 @@ const SETTING_KINDS: [&str; 6] = ["text", "number", "switch", "choice", "list", 
 const PARAMETER_KEYS: [&str; 2] = ["about", "default"];
 const DEVIATION_KEYS: [&str; 2] = ["what", "why"];
 const VARIANT_KEYS: [&str; 3] = ["about", "settings", "checks"];
-const CHECK_KEYS: [&str; 7] =
-    ["time_ahead", "time_before", "wide_values", "nobody", "blank_names", "idle_rows", "group_ids"];
+const CHECK_KEYS: [&str; 8] = [
+    "time_ahead",
+    "time_before",
+    "wide_values",
+    "nobody",
+    "blank_names",
+    "idle_rows",
+    "group_ids",
+    "deep_values",
+];
 
 /// Reads the settings that a blueprint declares.
 pub(super) fn settings(node: &Node, problems: &mut Problems) -> Vec<Setting> {
@@ -203,6 +211,10 @@ pub(super) fn checks(node: &Node, usual: Checks, problems: &mut Problems) -> Che
     if let Some(node) = member(members, "group_ids") {
         let known = GroupIds::WORDS;
         checks.group_ids = word(node, GroupIds::parse, known, problems).unwrap_or_default();
+    }
+    if let Some(node) = member(members, "deep_values") {
+        let known = DeepValues::WORDS;
+        checks.deep_values = word(node, DeepValues::parse, known, problems).unwrap_or_default();
     }
     if let Some(node) = member(members, "wide_values") {
         let known = WideValues::WORDS;

@@ -21,6 +21,7 @@ mod hostile;
 mod language;
 mod limits;
 mod odd_events;
+mod rudderstack_blueprint;
 mod segment;
 
 use millrace_blueprint::{Blueprint, EventView, Mapper, Plan, SettingValues};

@@ -248,6 +248,12 @@ fn checks_can_be_done_otherwise() {
     let sent = mapping.outcome(&track(&format!(r#"{{"a":[{just}]}}"#)));
     let list = &sent[0]["body"]["properties"]["a"][0];
     assert_eq!(list.as_array().map(Vec::len), Some(255));
+    let text = text.replace("wide_values: set_aside", "deep_values: keep");
+    let blueprint = Blueprint::parse("b", &text).expect("right");
+    let deep = json!([[[[[{"a": [1e3]}]]]]]);
+    let sent =
+        Mapping::new(&blueprint, &json!({})).outcome(&track(&json!({"a": deep}).to_string()));
+    assert_eq!(sent[0]["body"]["properties"]["a"], deep);
     // Nothing is refused of what stands inside of a text.
     let deep = format!(r#"{{"a":[[[[{wide}]]]]}}"#);
     assert_eq!(mapping.map(&track(&deep)), Mapped::Send);
