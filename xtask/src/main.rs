@@ -2,6 +2,7 @@
 
 mod bench;
 mod conformance;
+mod docs;
 mod load;
 mod process;
 mod tests;
@@ -26,6 +27,8 @@ enum Command {
     Bench(bench::BenchArguments),
     /// Run the cases of what peers send and compare.
     Conformance(conformance::ConformanceArguments),
+    /// Fill the tables of the pages about the built-in blueprints.
+    Docs(docs::DocsArguments),
 }
 
 #[expect(clippy::print_stderr, reason = "this is a command for people")]
@@ -34,6 +37,7 @@ fn main() -> ExitCode {
         Command::Test => tests::run(),
         Command::Bench(arguments) => bench::run(&arguments),
         Command::Conformance(arguments) => conformance::run(&arguments),
+        Command::Docs(arguments) => docs::run(&arguments),
     };
     match result {
         Ok(true) => ExitCode::SUCCESS,

@@ -177,16 +177,16 @@ codes! {
     UnknownField = "MR5106";
     /// The blueprint is not known.
     UnknownBlueprint = "MR5107";
+    /// The file cannot be a lookup table.
+    BadCatalogue = "MR5108";
+    /// The rules use something of Adobe's that cannot be taken over.
+    NotTakenOver = "MR5109";
     /// The revision of the blueprint is not known.
     UnknownRevision = "MR5110";
     /// A published revision is not what was published.
     RevisionDamaged = "MR5111";
     /// A test beside a blueprint fails.
     TestFailed = "MR5112";
-    /// The file cannot be a lookup table.
-    BadCatalogue = "MR5108";
-    /// The rules use something of Adobe's that cannot be taken over.
-    NotTakenOver = "MR5109";
 }
 
 impl fmt::Display for Code {

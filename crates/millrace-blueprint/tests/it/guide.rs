@@ -1,4 +1,4 @@
-//! Runs the examples of `docs/blueprints.md`.
+//! Runs the examples of `docs/blueprints.md` and of the page of the `default` blueprint.
 //!
 //! Its fenced blocks are marked: `yaml` is a blueprint that reads well; `yaml wrong` is one that
 //! does not, and the `text` block behind it holds its mistakes; `json event` is an event, and the
@@ -31,10 +31,17 @@ pub(crate) fn blocks(page: &str) -> Vec<(String, String, usize)> {
     blocks
 }
 
+/// The guide, and the page of the `default` blueprint behind it.
+fn guide() -> String {
+    let docs = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs");
+    ["blueprints.md", "blueprints/default.md"]
+        .map(|page| std::fs::read_to_string(docs.join(page)).expect("a page"))
+        .join("\n")
+}
+
 #[test]
 fn every_example_is_true() {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/blueprints.md");
-    let page = std::fs::read_to_string(path).expect("the guide");
+    let page = guide();
     let mut last = Blueprint::built_in("default").expect("there").expect("right");
     let (mut read, mut mapped, mut refused) = (0, 0, 0);
     let blocks = blocks(&page);
@@ -72,8 +79,7 @@ fn every_example_is_true() {
 
 #[test]
 fn every_word_of_the_language_is_in_the_guide() {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/blueprints.md");
-    let page = std::fs::read_to_string(path).expect("the guide");
+    let page = guide();
     let default = Blueprint::built_in("default").expect("there").expect("right");
     for setting in default.settings() {
         assert!(page.contains(&format!("`{}`", setting.name)), "{}", setting.name);

@@ -127,7 +127,9 @@ fn lineage(one: &OneBlueprint) -> Result<(), Failure> {
     };
     for rule in &lineage.rules {
         text.push_str(&format!("{}: rule {}\n", rule.line, rule.name));
-        text.push_str(&format!("  when: {}\n", sources(&rule.when)));
+        let when = sources(&rule.when);
+        let when = if when.is_empty() { "always" } else { &when };
+        text.push_str(&format!("  when: {when}\n"));
         for action in &rule.actions {
             text.push_str(&format!("  {}: {}\n", action.line, action.verb));
             for field in &action.fields {

@@ -24,3 +24,4 @@ mod quick_start;
 mod sdk;
 mod server;
 mod stop;
+mod workflow;
