@@ -183,17 +183,28 @@ rules:
       - group: { group_key: settings.key, group_id: $.a, set_once: { "...": $.c } }
 "#;
 
-/// The two blueprints, read once.
+/// The blueprints, read once.
 static DEFAULT: LazyLock<Blueprint> =
     LazyLock::new(|| Blueprint::built_in("default").expect("there").expect("right"));
 static RUDDERSTACK: LazyLock<Blueprint> =
     LazyLock::new(|| Blueprint::built_in("rudderstack").expect("there").expect("right"));
+static DATAFLY: LazyLock<Blueprint> =
+    LazyLock::new(|| Blueprint::built_in("datafly").expect("there").expect("right"));
 static WIDE_BLUEPRINT: LazyLock<Blueprint> =
     LazyLock::new(|| Blueprint::parse("wide", WIDE).expect("right"));
 
 fn setting_values(blueprint: &Blueprint, chosen: &SettingValues) -> Vec<(Setting, Value)> {
     let value = |setting: &Setting| chosen.get(&setting.name).unwrap_or(&setting.default).clone();
     blueprint.settings().iter().map(|setting| (setting.clone(), value(setting))).collect()
+}
+
+/// Settings of the blueprint `datafly`, all switches one way or the other.
+fn datafly(mode: &str, on: bool) -> Value {
+    let key = if on { "company" } else { "" };
+    json!({
+        "identity": mode, "retail": on, "transactions": on, "anonymous_profiles": on,
+        "context": !on, "group_key": key,
+    })
 }
 
 /// Settings of the blueprint `rudderstack` with lists in both forms, and every other time without.
@@ -379,6 +390,9 @@ proptest! {
         let (ours, theirs) =
             both(&RUDDERSTACK, &rudderstack(usize::from(flag)), &mut mapper, view);
         prop_assert_eq!(ours, theirs, "rudderstack, {}", body);
+        let chosen = SettingValues::from_json(&datafly(mode, flag));
+        let (ours, theirs) = both(&DATAFLY, &chosen, &mut mapper, view);
+        prop_assert_eq!(ours, theirs, "datafly, {}", body);
         let chosen = SettingValues::from_json(&json!({
             "on": flag, "mode": mode, "link": if flag { "" } else { "Linked" },
         }));
@@ -462,6 +476,11 @@ fn plan_and_oracle_agree_on_the_bench_events() {
         if place.is_multiple_of(7) {
             let (ours, theirs) = both(&RUDDERSTACK, &rudderstack(place / 7), &mut mapper, event);
             assert_eq!(ours, theirs, "rudderstack, line {}", place + 1);
+        }
+        if place % 61 == 3 {
+            let chosen = SettingValues::from_json(&datafly(mode, place.is_multiple_of(2)));
+            let (ours, theirs) = both(&DATAFLY, &chosen, &mut mapper, event);
+            assert_eq!(ours, theirs, "datafly, line {}", place + 1);
         }
     }
 }
