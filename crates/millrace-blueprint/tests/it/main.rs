@@ -22,7 +22,9 @@ mod language;
 mod limits;
 mod odd_events;
 mod rudderstack_blueprint;
+mod seed_tables;
 mod segment;
+mod segment_blueprint;
 
 use millrace_blueprint::{Blueprint, EventView, Mapper, Plan, SettingValues};
 use millrace_model::event::{EventKind, Facts, TimeSource};
