@@ -5,7 +5,7 @@
 //! is neither `$identify` nor `$create_alias`: both become a link event of the device with the
 //! user, and a distinct id that stands for a device goes as one.
 
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 
 use millrace_model::code::Code;
 
@@ -36,8 +36,8 @@ pub(super) struct Reader<'a> {
     /// The texts that stand as distinct id of an identify or an alias anywhere in the file: they
     /// are devices.
     pub(super) devices: &'a HashSet<String>,
-    /// The secret that has stood as token so far.
-    pub(super) secret: &'a mut Option<String>,
+    /// The secrets that stand as tokens.
+    pub(super) secrets: &'a mut BTreeSet<String>,
 }
 
 /// The distinct ids of the identify and alias actions of a list.
@@ -214,9 +214,8 @@ impl Reader<'_> {
         actions.push(self.finished(verb, place, when, fields, ids, token));
     }
 
-    /// The project of an action: none for the integration's own. A secret is the integration's
-    /// token, which it knows from its own configuration; two secrets would be two projects, and
-    /// nothing here knows which of them is which.
+    /// The token of an action's project. A secret is a parameter: what a library's environment is
+    /// at Adobe is a pipeline here.
     fn token(&mut self, fields: Members<'_>) -> Option<Expression> {
         let node = member(fields, "token")?;
         let NodeValue::Scalar(one) = &node.value else {
@@ -226,13 +225,8 @@ impl Reader<'_> {
         match self.elements.reference(node.place, one.text.trim(), self.problems) {
             Reference::Value(token) => Some(token),
             Reference::Secret(secret) => {
-                let known = self.secret.get_or_insert_with(|| secret.clone());
-                if *known != secret {
-                    let message = "only one secret can stand as token: that of the integration";
-                    let hint = "write the token of another project as a constant".to_owned();
-                    self.problems.add(node.place, Code::NotTakenOver, message, Some(hint));
-                }
-                None
+                self.secrets.insert(secret.clone());
+                Some(Expression::Parameter(secret))
             }
         }
     }

@@ -197,7 +197,12 @@ fn element(key: &Key, node: &Node, problems: &mut Problems) -> Option<Element> {
     }
     if kind == "secret" {
         let node = needed("secret", problems)?;
-        return text(node, "`secret`", problems).map(Element::Secret);
+        let name = text(node, "`secret`", problems)?;
+        if !name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_') {
+            let message = "the name of a secret has letters, digits and _ only";
+            problems.add(node.place, Code::BadValue, message, None);
+        }
+        return Some(Element::Secret(name));
     }
     if kind == "constant" {
         let (expression, size) = shapes::literal(needed("value", problems)?);

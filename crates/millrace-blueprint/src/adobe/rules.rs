@@ -1,6 +1,6 @@
 //! A file of rules as a whole.
 
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 
 use millrace_model::code::Code;
 use serde_json::Value;
@@ -8,7 +8,7 @@ use serde_json::Value;
 use super::actions::{self, IDENTITY, LINK_EVENT};
 use super::elements::Elements;
 use super::{KEY, conditions};
-use crate::settings::{Setting, SettingKind};
+use crate::settings::{Parameter, Setting, SettingKind};
 use crate::syntax::Problems;
 use crate::syntax::ast::{Checked, Checks, Outcome, Rule};
 use crate::syntax::parts::{known_keys, map, member, text};
@@ -45,13 +45,13 @@ pub(crate) fn read(root: &Node, problems: &mut Problems) -> Option<Checked> {
     let settings = settings(member(members, "identity"), problems);
     let mut elements = Elements::read(member(members, "data_elements"), problems);
     let mut rules = Vec::new();
+    let mut secrets = BTreeSet::new();
     match member(members, "rules").map(|node| (&node.value, node)) {
         Some((NodeValue::List(items), _)) => {
             let devices = devices(items);
-            let mut secret = None;
             for item in items {
                 if let Some(rule) =
-                    rule(item, &mut elements, &devices, &mut secret, &rules, problems)
+                    rule(item, &mut elements, &devices, &mut secrets, &rules, problems)
                 {
                     rules.push(rule);
                 }
@@ -70,10 +70,21 @@ pub(crate) fn read(root: &Node, problems: &mut Problems) -> Option<Checked> {
         deviations: Vec::new(),
         checks: Checks::default(),
         settings,
-        parameters: Vec::new(),
+        parameters: parameters(secrets),
         variants: Vec::new(),
         rules,
     })
+}
+
+/// The secrets as parameters. One alone need not be given: it is the integration's own token. Of
+/// several, nothing here could tell which that is.
+fn parameters(secrets: BTreeSet<String>) -> Vec<Parameter> {
+    let default = (secrets.len() == 1).then(String::new);
+    let about = "The token of a project; empty for the integration's own";
+    secrets
+        .into_iter()
+        .map(|name| Parameter { name, default: default.clone(), about: about.to_owned() })
+        .collect()
 }
 
 /// The two settings that every file of rules has. The mode of the project is original unless the
@@ -123,7 +134,7 @@ fn rule(
     node: &Node,
     elements: &mut Elements,
     devices: &HashSet<String>,
-    secret: &mut Option<String>,
+    secrets: &mut BTreeSet<String>,
     above: &[Rule],
     problems: &mut Problems,
 ) -> Option<Rule> {
@@ -149,7 +160,7 @@ fn rule(
         problems.add(node.place, Code::MissingKey, "the rule needs `actions`", None);
         return None;
     };
-    let actions = actions::Reader { elements, problems, devices, secret }.actions(list);
+    let actions = actions::Reader { elements, problems, devices, secrets }.actions(list);
     // Every event is offered to every rule (reference/datafly-adobe.md 2.1).
     let outcome = Outcome::Send(actions);
     Some(Rule { name, place: node.place, when, go_on: true, outcome })

@@ -1,7 +1,7 @@
 //! Rules of Adobe's event forwarding: what the operators mean, what the actions send, and what a
 //! file of rules is refused for.
 
-use millrace_blueprint::Blueprint;
+use millrace_blueprint::{Blueprint, Parameters, Plan, SettingValues};
 use millrace_model::row::ProjectKey;
 use proptest::prelude::*;
 use serde_json::{Value, json};
@@ -378,6 +378,36 @@ rules:
     assert_eq!(projects, [None, key("0123abc"), key("fedc"), key("0123abc")]);
 }
 
+#[test]
+fn secrets_are_parameters_and_several_must_be_given() {
+    let file = |token: &str| {
+        let actions = json!([
+            {"track_event": {"token": "{{A}}", "event_type": "a", "distinct_id": "u"}},
+            {"track_event": {"token": token, "event_type": "b", "distinct_id": "u"}},
+        ]);
+        let secret = |name: &str| json!({"type": "secret", "secret": name});
+        let rules = json!({"adobe": "1", "name": "x", "rules": [{"name": "r", "actions": actions}],
+            "data_elements": {"A": secret("first"), "B": secret("second")}});
+        Blueprint::parse("rules", &rules.to_string()).expect("rules that read")
+    };
+    let projects = |blueprint: &Blueprint, given: &[(&str, &str)]| {
+        let given: Parameters = given.iter().copied().collect();
+        let plan = Plan::compile_with(blueprint, &SettingValues::default(), &given).ok()?;
+        let mut mapping = Mapping::new(&file("{{A}}"), &json!({}));
+        mapping.plan = plan;
+        mapping.outcome("{}");
+        Some(mapping.rows.rows.iter().map(|row| row.project).collect::<Vec<_>>())
+    };
+    let key = |token: &str| Some(ProjectKey::of(token));
+    let one = file("{{A}}");
+    assert_eq!(projects(&one, &[]), Some(vec![None, None]));
+    assert_eq!(projects(&one, &[("first", "t1")]), Some(vec![key("t1"), key("t1")]));
+    let two = file("{{B}}");
+    assert_eq!(projects(&two, &[]), None);
+    assert_eq!(projects(&two, &[("first", "")]), None);
+    assert_eq!(projects(&two, &[("first", ""), ("second", "t2")]), Some(vec![None, key("t2")]));
+}
+
 /// What is wrong with rules that have this for the rest of the file.
 fn mistakes(rest: &str) -> Vec<String> {
     let text = format!("adobe: 1\nname: x\n{rest}");
@@ -413,7 +443,6 @@ fn what_cannot_be_taken_over_is_told_with_its_place() {
         ("rules: [{ name: r, actions: [{ track_event: { event_type: e, event_properties: '[1]' } }] }]".to_owned(), "event properties are an object"),
         ("rules: [{ name: r, actions: [{ track_event: { event_type: e, event_properties: { distinct_id: x } } }] }]".to_owned(), "`distinct_id` is no property"),
         ("data_elements: { S: { type: secret, secret: token } }\nrules: [{ name: r, actions: [{ track_event: { event_type: '{{S}}' } }] }]".to_owned(), "MR5109 a secret can stand as `token` only"),
-        ("data_elements: { S: { type: secret, secret: a }, T: { type: secret, secret: b } }\nrules: [{ name: r, actions: [{ track_event: { token: '{{S}}', event_type: e } }, { track_event: { token: '{{T}}', event_type: e } }] }]".to_owned(), "MR5109 only one secret can stand as token"),
         ("identity: merged\nrules: []".to_owned(), "the identity mode `merged` is not known"),
         ("blueprint: x\nrules: []".to_owned(), "`blueprint` is not known"),
     ] {
