@@ -5,6 +5,7 @@
 pub(crate) fn text(name: &str) -> Option<&'static str> {
     match name {
         "default" => Some(include_str!("../blueprints/default.tests.yaml")),
+        "adobe" => Some(include_str!("../blueprints/adobe.tests.yaml")),
         _ => None,
     }
 }

@@ -103,7 +103,11 @@ impl Blueprint {
             }
             write_member(&key.text, value, &mut out);
         }
-        let named = parts::member(members, "blueprint").map(Node::source).unwrap_or_default();
+        let named = ["blueprint", "name"]
+            .iter()
+            .find_map(|key| parts::member(members, key))
+            .map(Node::source)
+            .unwrap_or_default();
         if named != self.name() {
             out.push_str(&format!(",\"variant\":{}", json_text(self.name())));
         }

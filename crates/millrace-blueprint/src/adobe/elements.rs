@@ -10,6 +10,7 @@ use crate::syntax::Problems;
 use crate::syntax::ast::{Expression, Part, Place};
 use crate::syntax::functions::Function;
 use crate::syntax::parts::{known_keys, map, member, switch, text};
+use crate::syntax::readings::{self, Reading};
 use crate::syntax::tree::{Key, Node};
 
 const TYPES: [&str; 4] = ["path", "constant", "secret", "custom_code"];
@@ -96,13 +97,22 @@ impl Elements {
         }
     }
 
-    /// The same, where a secret may stand.
+    /// The same, where a secret may stand. Notes how the text was read.
     pub(super) fn reference(
         &mut self,
         place: Place,
         text: &str,
         problems: &mut Problems,
     ) -> Reference {
+        let found = self.read_reference(place, text, problems);
+        problems.reading(|| match &found {
+            Reference::Value(value) => noted(place, text, readings::kind(value), value.to_string()),
+            Reference::Secret(name) => noted(place, text, "secret", format!("parameters.{name}")),
+        });
+        found
+    }
+
+    fn read_reference(&mut self, place: Place, text: &str, problems: &mut Problems) -> Reference {
         if !self.grow(place, 1, problems) {
             return Reference::Value(Expression::Nothing);
         }
@@ -209,7 +219,9 @@ fn element(key: &Key, node: &Node, problems: &mut Problems) -> Option<Element> {
         return Some(Element::Value { expression, size });
     }
     let node = needed("path", problems)?;
-    let mut expression = path(node.place, &text(node, "`path`", problems)?, problems)?;
+    let written = text(node, "`path`", problems)?;
+    let mut expression = path(node.place, &written, problems)?;
+    problems.reading(|| noted(node.place, &written, "path", expression.to_string()));
     let mut size = PATH_SIZE;
     if let Some(node) = member(members, "default") {
         let (default, more) = shapes::literal(node);
@@ -223,6 +235,12 @@ fn element(key: &Key, node: &Node, problems: &mut Problems) -> Option<Element> {
         expression = call(Function::Lower, expression);
     }
     Some(Element::Value { expression, size })
+}
+
+/// How a scalar was read.
+pub(super) fn noted(place: Place, text: &str, read_as: &'static str, meaning: String) -> Reading {
+    let Place { line, column } = place;
+    Reading { line, column, text: text.to_owned(), read_as, meaning }
 }
 
 /// A call of a function of one value.

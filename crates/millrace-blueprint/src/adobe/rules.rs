@@ -17,7 +17,7 @@ use crate::syntax::tree::{Node, NodeValue, Scalar};
 /// The version of the form that is read here.
 const VERSION: &str = "1";
 
-const TOP_KEYS: [&str; 6] = [KEY, "name", "about", "identity", "data_elements", "rules"];
+const TOP_KEYS: [&str; 7] = [KEY, "name", "about", "identity", "data_elements", "rules", "tests"];
 const RULE_KEYS: [&str; 5] = ["name", "about", "conditions", "exceptions", "actions"];
 const MODES: [&str; 3] = ["original", "simplified", "legacy"];
 

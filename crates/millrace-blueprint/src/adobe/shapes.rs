@@ -3,7 +3,7 @@
 use millrace_model::code::Code;
 use serde_json::Value;
 
-use super::elements::Elements;
+use super::elements::{Elements, noted};
 use crate::syntax::ast::{Entry, EntryKind, Expression, Place};
 use crate::syntax::tree::{Key, Node, NodeValue, Scalar};
 use crate::syntax::{Problems, SETTING_PREFIX, reserved_names};
@@ -69,6 +69,7 @@ pub(super) fn properties(
             entries.push(Entry { place: node.place, source: node.source(), what });
         }
         NodeValue::Scalar(one) => {
+            problems.reading(|| noted(node.place, &one.text, "JSON", String::new()));
             if let Some(members) = json_members(node.place, &one.text, problems) {
                 members_of(&members, elements, problems, &mut entries);
             }

@@ -59,7 +59,7 @@ pub(super) fn reading(
 }
 
 /// What an expression is, in a word or two.
-pub(super) fn kind(expression: &Expression) -> &'static str {
+pub(crate) fn kind(expression: &Expression) -> &'static str {
     match expression {
         Expression::Nothing | Expression::Null => "nothing",
         Expression::Text(_) => "text",
