@@ -8,7 +8,7 @@
 
 use std::path::Path;
 
-use millrace_blueprint::{Blueprint, SettingKind};
+use millrace_blueprint::Blueprint;
 use serde_json::{Value, json};
 
 use crate::Mapping;
@@ -129,35 +129,4 @@ fn every_word_of_the_language_is_in_the_guide() {
     for function in functions {
         assert!(page.contains(&format!("`{function}(")), "{function}");
     }
-}
-
-#[test]
-fn the_page_of_the_rudderstack_blueprint_says_what_it_takes() {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/blueprints/rudderstack.md");
-    let page = std::fs::read_to_string(path).expect("the page");
-    let section = page.split("## ").find(|part| part.starts_with("Settings")).expect("settings");
-    // In the table: every setting with an effect and its default, and nothing else.
-    let mut told: Vec<(String, Value)> = section
-        .lines()
-        .filter_map(|line| {
-            let (name, rest) = line.strip_prefix("| `")?.split_once("` | `")?;
-            let default = rest.split_once("` |")?.0;
-            Some((name.to_owned(), serde_json::from_str(default).expect("a default")))
-        })
-        .collect();
-    let blueprint = Blueprint::built_in("rudderstack").expect("there").expect("right");
-    let (ignored, used): (Vec<_>, Vec<_>) =
-        blueprint.settings().iter().partition(|one| one.kind == SettingKind::Ignored);
-    let mut real: Vec<(String, Value)> =
-        used.iter().map(|one| (one.name.clone(), one.default.clone())).collect();
-    told.sort_by(|a, b| a.0.cmp(&b.0));
-    real.sort_by(|a, b| a.0.cmp(&b.0));
-    assert_eq!(told, real);
-    // In the sentence below: every setting without one.
-    let (_, sentence) = section.split_once("change nothing").expect("the sentence");
-    let mut told: Vec<&str> = sentence.split('`').skip(1).step_by(2).collect();
-    let mut real: Vec<&str> = ignored.iter().map(|one| one.name.as_str()).collect();
-    told.sort_unstable();
-    real.sort_unstable();
-    assert_eq!(told, real);
 }

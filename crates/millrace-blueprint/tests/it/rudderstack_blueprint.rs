@@ -6,6 +6,7 @@ use millrace_blueprint::Blueprint;
 use millrace_model::time::UnixMillis;
 use serde_json::{Value, json};
 
+use crate::guide::blocks;
 use crate::{AT, Mapping};
 
 const PLAIN: &str = "rudderstack";
@@ -41,6 +42,24 @@ fn identify(traits: &Value, of_context: &Value) -> Value {
 fn operator(rows: &Value, name: &str) -> Value {
     let rows = rows.as_array().into_iter().flatten();
     rows.filter_map(|row| row["body"].get(name)).next().cloned().unwrap_or_default()
+}
+
+#[test]
+fn every_example_of_the_page_is_true() {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/blueprints/rudderstack.md");
+    let page = std::fs::read_to_string(path).expect("the page");
+    let blocks = blocks(&page);
+    let mut run = 0;
+    for pair in blocks.windows(2) {
+        let [(mark, event, line), (behind, rows, _)] = pair else { continue };
+        let Some(name) = mark.strip_prefix("json event ") else { continue };
+        assert_eq!(behind, "json rows", "line {line}");
+        let event: Value = serde_json::from_str(event).expect("an event");
+        let rows: Value = serde_json::from_str(rows).expect("rows");
+        assert_eq!(mapped(name, &json!({}), &event), rows, "line {line}");
+        run += 1;
+    }
+    assert!(run >= 2);
 }
 
 #[test]
