@@ -89,7 +89,7 @@ impl<'a> Run<'a> {
                         let name = String::from_utf8_lossy(self.json(one.name)).into_owned();
                         let message = format!("`{name}` must be a number, and is a text");
                         let stop = Stop::new(Code::WrongKind, message);
-                        self.refused.get_or_insert_with(|| stop);
+                        self.refused.get_or_insert(stop);
                     }
                     number
                 }

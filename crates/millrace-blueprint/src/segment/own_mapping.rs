@@ -46,9 +46,9 @@ pub fn with_mapping(
     let (base, text) = built_in::find(name)?;
     let (_, block) = BLOCKS.iter().find(|(known, _)| *known == action)?;
     let text = with_block(text, block, mapping, rest)?;
-    Some(Blueprint::parse(&format!("{base}-with-own-{action}"), &text).and_then(|blueprint| {
+    Some(Blueprint::parse(&format!("{base}-with-own-{action}"), &text).map(|blueprint| {
         let variant = if base == name { None } else { blueprint.variant(name) };
-        Ok(variant.unwrap_or(blueprint))
+        variant.unwrap_or(blueprint)
     }))
 }
 
@@ -88,14 +88,14 @@ fn with_block(text: &str, block: &str, mapping: &Map<String, Value>, rest: Rest)
 mod tests {
     use super::*;
 
-    fn mapping(value: Value) -> Map<String, Value> {
+    fn mapping(value: &Value) -> Map<String, Value> {
         value.as_object().cloned().unwrap_or_default()
     }
 
     #[test]
     fn a_field_is_put_in_place_of_the_built_in_one() {
         let text = "shared:\n  a_fields:\n    x: $.x\n    y:\n      z: $.z\n  b:\n    x: $.b\n";
-        let own = mapping(json!({"y": {"@path": "$.y"}}));
+        let own = mapping(&json!({"y": {"@path": "$.y"}}));
         let changed = with_block(text, "a_fields", &own, Rest::Stays);
         let wanted = "shared:\n  a_fields:\n    x: $.x\n    \"y\": {\"@literal\":{\"@path\":\"$.y\"}}\n  b:\n    x: $.b\n";
         assert_eq!(changed.as_deref(), Some(wanted));
@@ -106,12 +106,12 @@ mod tests {
 
     #[test]
     fn what_is_wrong_with_a_mapping_is_said() {
-        let right = mapping(json!({"event": {"@template": "[{{type}}] {{event}}"}}));
+        let right = mapping(&json!({"event": {"@template": "[{{type}}] {{event}}"}}));
         for name in ["segment", "segment-classic", "syft-classic"] {
             let blueprint = with_mapping(name, "trackEvent", &right, Rest::Stays);
             assert_eq!(blueprint.expect("there").expect("right").name(), name);
         }
-        let wrong = mapping(json!({"event": {"@nope": "x"}}));
+        let wrong = mapping(&json!({"event": {"@nope": "x"}}));
         let mistakes = with_mapping("segment-classic", "trackEvent", &wrong, Rest::Stays);
         assert!(mistakes.expect("there").is_err());
         assert!(with_mapping("segment", "other", &right, Rest::Stays).is_none());
