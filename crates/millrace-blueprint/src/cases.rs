@@ -370,9 +370,9 @@ fn value(node: &Node) -> Value {
 mod tests {
     use super::*;
 
-    fn differ(wanted: Value, found: Value) -> Vec<String> {
+    fn differ(wanted: &Value, found: &Value) -> Vec<String> {
         let mut differences = Vec::new();
-        compare("row 1 /import", &wanted, &found, &mut differences);
+        compare("row 1 /import", wanted, found, &mut differences);
         differences.iter().map(ToString::to_string).collect()
     }
 
@@ -381,14 +381,14 @@ mod tests {
         let wanted = json!({"event": "E", "properties": {"a": 1, "b": [1, 2], "c": {"d": 1}}});
         let found = json!({"event": "E", "properties": {"a": 1.0, "b": [1, 3], "c": {"e": 1}}});
         assert_eq!(
-            differ(wanted, found),
+            differ(&wanted, &found),
             [
                 "row 1 /import properties.b.1: expected 2, found 3",
                 "row 1 /import properties.c.d: expected 1, found nothing",
                 "row 1 /import properties.c.e: expected nothing, found 1",
             ]
         );
-        assert!(differ(json!({"a": 19.90}), json!({"a": 19.9})).is_empty());
+        assert!(differ(&json!({"a": 19.90}), &json!({"a": 19.9})).is_empty());
     }
 
     #[test]

@@ -126,7 +126,7 @@ impl BlueprintDiff {
                 "variants" => "variant ",
                 "shared" => "shared ",
                 other => {
-                    self.fields(other, leaves_of(old, ""), leaves_of(new, ""));
+                    self.fields(other, &leaves_of(old, ""), &leaves_of(new, ""));
                     continue;
                 }
             };
@@ -141,7 +141,7 @@ impl BlueprintDiff {
             for (key, node) in &new {
                 if let Some(before) = member(&old, &key.text) {
                     let what = format!("{what}{}", key.text);
-                    self.fields(&what, leaves_of(Some(before), ""), leaves_of(Some(node), ""));
+                    self.fields(&what, &leaves_of(Some(before), ""), &leaves_of(Some(node), ""));
                 }
             }
         }
@@ -189,7 +189,7 @@ impl BlueprintDiff {
                 };
                 self.add(ChangeKind::Moved, &what, (behind(old), behind(new)), rule.line);
             }
-            self.fields(&what, before.leaves(), rule.leaves());
+            self.fields(&what, &before.leaves(), &rule.leaves());
             self.actions(&rule.name, &before.actions(), &rule.actions());
         }
     }
@@ -212,24 +212,24 @@ impl BlueprintDiff {
                 self.add(ChangeKind::Moved, &what, (None, None), action.line);
             }
             let leaves = |body| leaves_of(Some(body), "");
-            self.fields(&what, leaves(before.body), leaves(action.body));
+            self.fields(&what, &leaves(before.body), &leaves(action.body));
         }
     }
 
     /// Compares what stands in two maps, member by member; then the order of the members, because
     /// a later one replaces an earlier one.
-    fn fields(&mut self, what: &str, old: Vec<Leaf>, new: Vec<Leaf>) {
+    fn fields(&mut self, what: &str, old: &[Leaf], new: &[Leaf]) {
         let name = |leaf: &Leaf| match leaf.at.as_str() {
             "" => what.to_owned(),
             at => format!("{what}: {at}"),
         };
-        for leaf in &old {
+        for leaf in old {
             if !new.iter().any(|other| other.at == leaf.at) {
                 let text = (Some(leaf.text.clone()), None);
                 self.add(ChangeKind::Removed, &name(leaf), text, leaf.line);
             }
         }
-        for leaf in &new {
+        for leaf in new {
             let before = old.iter().find(|other| other.at == leaf.at);
             let text = (before.map(|before| before.text.clone()), Some(leaf.text.clone()));
             match before {
@@ -244,7 +244,7 @@ impl BlueprintDiff {
             let both = |leaf: &&Leaf| leaf.ordered && others.iter().any(|one| one.at == leaf.at);
             list.iter().filter(both).map(|leaf| leaf.at.clone()).collect()
         };
-        for at in moved(&common(&old, &new), &common(&new, &old)) {
+        for at in moved(&common(old, new), &common(new, old)) {
             if let Some(leaf) = new.iter().find(|leaf| leaf.at == at) {
                 self.add(ChangeKind::Moved, &name(leaf), (None, None), leaf.line);
             }

@@ -141,7 +141,7 @@ impl Teller<'_> {
         note: Option<&Note>,
         one: &mut FieldExplained,
     ) {
-        let built = note.map(|note| Teller::result(note)).is_some_and(|note| {
+        let built = note.map(Teller::result).is_some_and(|note| {
             matches!(note.what, Noted::Object | Noted::List { .. } | Noted::Each { .. })
         });
         if nested && built && self.found(at).is_some_and(Value::is_string) {

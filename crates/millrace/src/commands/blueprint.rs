@@ -109,8 +109,29 @@ fn show(reference: &str, dir: &Path) -> Result<(), Failure> {
 }
 
 fn explain(one: &OneBlueprint) -> Result<(), Failure> {
-    let lineage = find(&one.blueprint, Some(&one.dir))?.blueprint.lineage();
-    super::print_line(&lineage.to_json().to_string())?;
+    let readings = find(&one.blueprint, Some(&one.dir))?.blueprint.readings();
+    if one.json {
+        let list: Vec<Value> = readings
+            .iter()
+            .map(|reading| {
+                json!({
+                    "line": reading.line, "column": reading.column, "text": reading.text,
+                    "read_as": reading.read_as, "meaning": reading.meaning,
+                })
+            })
+            .collect();
+        super::print_line(&Value::Array(list).to_string())?;
+        return Ok(());
+    }
+    let mut text = String::new();
+    for reading in readings {
+        let at = format!("{}:{}", reading.line, reading.column);
+        text.push_str(&format!("{at:<8} {}: {}\n", reading.read_as, reading.text));
+        if !reading.meaning.is_empty() {
+            text.push_str(&format!("         {}\n", reading.meaning));
+        }
+    }
+    super::print(text.as_bytes())?;
     Ok(())
 }
 
