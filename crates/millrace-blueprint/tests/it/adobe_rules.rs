@@ -494,7 +494,7 @@ fn file() -> impl Strategy<Value = String> {
     prop::collection::vec(word, 14).prop_map(|w| {
         let quoted = |n: usize| match w[n].chars().next() {
             Some('\'' | '{' | '[') if !w[n].starts_with("{{") => w[n].to_owned(),
-            _ => format!("\"{}\"", w[n].replace('\\', "").replace('"', "")),
+            _ => format!("\"{}\"", w[n].replace(['\\', '"'], "")),
         };
         format!(
             "adobe: 1\nname: x\ndata_elements:\n  a: {{ type: path, path: {}, default: {} }}\n  b: {{ type: {}, value: {} }}\nrules:\n\

@@ -288,7 +288,11 @@ fn fields_of_the_row_come_from_their_sources() {
                 "properties": {"total": 2, "products": [product]}}));
             assert_eq!(order[1]["body"]["event"], "Product Purchased");
             assert_eq!(order[1]["body"]["properties"][member], "marker");
-            assert_eq!(order[1]["body"]["properties"].get("total"), None, "{blueprint} {member} {order}");
+            assert_eq!(
+                order[1]["body"]["properties"].get("total"),
+                None,
+                "{blueprint} {member} {order}"
+            );
         }
         // Identify and Group
         let identify = rows(json!({"type": "identify", "userId": "u1", "anonymousId": "d1",
