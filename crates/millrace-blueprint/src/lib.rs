@@ -41,6 +41,7 @@ pub mod diff;
 mod explanation;
 mod json;
 mod lineage;
+mod lint;
 mod path_text;
 mod plan;
 mod reserved;

@@ -85,8 +85,9 @@ const EVENT: [&str; 68] = [
     "$wifi",
 ];
 
-/// Names of profile properties, sorted (reference/mixpanel-api.md 5.2, 5.3).
-const PROFILE: [&str; 24] = [
+/// Names of profile properties, sorted (reference/mixpanel-api.md 5.2, 5.3). A group key stands in
+/// profiles under its own name, which is `$group_id` where nobody chose one (5.5).
+const PROFILE: [&str; 25] = [
     "$avatar",
     "$browser",
     "$browser_version",
@@ -97,6 +98,7 @@ const PROFILE: [&str; 24] = [
     "$email",
     "$first_name",
     "$geo_source",
+    "$group_id",
     "$initial_referrer",
     "$initial_referring_domain",
     "$last_name",

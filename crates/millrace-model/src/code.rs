@@ -187,6 +187,8 @@ codes! {
     RevisionDamaged = "MR5111";
     /// A test beside a blueprint fails.
     TestFailed = "MR5112";
+    /// The blueprint can be used, and probably does not do what is meant.
+    DoubtfulMapping = "MR5113";
 }
 
 impl fmt::Display for Code {

@@ -10,7 +10,7 @@ pub(crate) mod keys;
 pub(crate) mod lists;
 pub(crate) mod lower;
 pub(crate) mod node;
-mod paths;
+pub(crate) mod paths;
 pub(crate) mod trie;
 
 use millrace_model::code::Code;

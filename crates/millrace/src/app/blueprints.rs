@@ -32,6 +32,20 @@ pub fn compile_all<'a>(
     if mistakes.is_empty() { Ok(plans) } else { Err(mistakes) }
 }
 
+/// What is doubtful about the blueprints that are files: nobody here can change the others.
+pub fn warnings<'a>(uses: impl IntoIterator<Item = &'a BlueprintUse>) -> Vec<Diagnostic> {
+    let mut seen: Vec<&BlueprintRef> = Vec::new();
+    let mut warnings = Vec::new();
+    for used in uses {
+        if matches!(used.blueprint, BlueprintRef::File(_)) && !seen.contains(&&used.blueprint) {
+            seen.push(&used.blueprint);
+            let found = read(&used.blueprint, &used.place);
+            warnings.extend(found.into_iter().flat_map(|found| found.blueprint.warnings()));
+        }
+    }
+    warnings
+}
+
 fn compile(used: &BlueprintUse) -> Result<Plan, Vec<Diagnostic>> {
     let blueprint = read(&used.blueprint, &used.place)?.blueprint;
     let values: serde_json::Map<String, serde_json::Value> =

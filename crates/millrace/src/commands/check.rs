@@ -55,8 +55,10 @@ struct Reading {
 /// one look shows everything. Warnings wait until there are no mistakes.
 fn read(path: &Path) -> Result<Reading, Vec<Diagnostic>> {
     match Config::load(path, &|name| std::env::var(name).ok()) {
-        Ok((config, warnings)) => {
+        Ok((config, mut warnings)) => {
             let plans = plans(&config)?;
+            let uses = config.integrations.iter().map(|integration| &integration.mapping);
+            warnings.extend(blueprints::warnings(uses));
             Ok(Reading { config, plans, warnings })
         }
         Err(refused) => {

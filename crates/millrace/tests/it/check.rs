@@ -130,3 +130,50 @@ fn help_has_examples() {
         assert!(String::from_utf8_lossy(&output.stdout).contains("Example"), "{arguments:?}");
     }
 }
+
+#[test]
+fn doubts_about_a_blueprint_are_warnings() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("millrace.toml");
+    let blueprint = folder.path().join("shop.yaml");
+    std::fs::write(
+        &file,
+        r#"
+[server]
+admin_token = "A"
+
+[[pipelines]]
+id = "shop"
+write_keys = ["key-one"]
+
+[[integrations]]
+id = "mixpanel"
+pipeline = "shop"
+token = "T"
+region = "eu"
+blueprint = "./shop.yaml"
+"#,
+    )
+    .unwrap();
+    std::fs::write(
+        &blueprint,
+        r#"
+blueprint: shop
+rules:
+  - name: People
+    when: exists($.userId)
+    send:
+      - profile: { distinct_id: $.userId, set: { $firstName: $.traits.firstName } }
+"#,
+    )
+    .unwrap();
+    let output = millrace().args(["check", "--config"]).arg(&file).output().unwrap();
+    assert_eq!(output.status.code(), Some(0));
+    let told = String::from_utf8(output.stderr).unwrap();
+    assert!(told.starts_with("warning: "), "{told}");
+    let wanted = "shop.yaml:7:50: MR5113 Mixpanel knows no property `$firstName` here (did you \
+                  mean `$first_name`?)";
+    assert!(told.contains(wanted), "{told}");
+    let shown = String::from_utf8(output.stdout).unwrap();
+    assert!(shown.contains("no errors, "), "{shown}");
+}
