@@ -35,11 +35,20 @@ pub(crate) struct Changes {
     pub(crate) halves: u32,
     /// Names that were shortened.
     pub(crate) names: u32,
+    /// True where no shape is refused.
+    any_shape: bool,
 }
 
 /// Copies one valid JSON value to a place at this level.
 pub(crate) fn copy(value: &[u8], level: u8, out: &mut Vec<u8>) -> Changes {
     let mut changes = Changes::default();
+    copy_at(&mut Cursor::new(value), Some(level), &mut changes, out);
+    changes
+}
+
+/// The same for a value that may be as deep and as wide as it likes.
+pub(crate) fn copy_any_shape(value: &[u8], level: u8, out: &mut Vec<u8>) -> Changes {
+    let mut changes = Changes { any_shape: true, ..Changes::default() };
     copy_at(&mut Cursor::new(value), Some(level), &mut changes, out);
     changes
 }
@@ -61,8 +70,9 @@ fn copy_at(cursor: &mut Cursor<'_>, level: Option<u8>, changes: &mut Changes, ou
     match cursor.peek() {
         Some(open @ (b'{' | b'[')) => {
             let close = if open == b'{' { b'}' } else { b']' };
-            let refused = level.is_some_and(|level| level > LEVEL_LIMIT)
-                || (level.is_some() && is_wide(*cursor, close));
+            let refused = !changes.any_shape
+                && (level.is_some_and(|level| level > LEVEL_LIMIT)
+                    || (level.is_some() && is_wide(*cursor, close)));
             if refused {
                 let mut inner = Vec::new();
                 copy_container(cursor, open, close, None, changes, &mut inner);

@@ -57,7 +57,7 @@ impl Corrected {
 
     /// Corrected what a careful copy has changed.
     pub(super) fn changes(&self, changes: Changes) {
-        let Changes { shapes, numbers, halves, names } = changes;
+        let Changes { shapes, numbers, halves, names, .. } = changes;
         for (what, times) in [
             (Correction::ShapeAsText, shapes),
             (Correction::NumberAsText, numbers),

@@ -169,7 +169,8 @@ impl<'a> Run<'a> {
                     if careful::holds_wide(self.json(value), level) {
                         self.overflow.set(Some(Code::TooManyProperties));
                     } else if deep || careful::fits(Shape { odd: false, ..slot.shape }, level) {
-                        careful::compact(self.json(value), out);
+                        let changes = careful::copy_any_shape(self.json(value), level, out);
+                        self.corrected.changes(changes);
                         return;
                     }
                 }

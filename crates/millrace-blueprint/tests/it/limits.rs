@@ -32,6 +32,10 @@ const BAD_IDS: [&str; 17] = [
 
 const VERBS: [&str; 3] = ["$identify", "$create_alias", "$merge"];
 
+/// What the verbs join (4.3). Other properties may stand beside them.
+const VERB_IDS: [&str; 6] =
+    ["distinct_id", "alias", "$identified_id", "$anon_id", "$anon_distinct_id", "$distinct_ids"];
+
 /// What a blueprint of another system's form lets through on purpose (`checks` of a blueprint).
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub(crate) struct Lets {
@@ -41,6 +45,10 @@ pub(crate) struct Lets {
     pub(crate) nobody: bool,
     /// Profile updates that change nothing.
     pub(crate) idle: bool,
+    /// Lists and objects with just 255 entries, and any depth.
+    pub(crate) any_shape: bool,
+    /// Numbers as ids of groups.
+    pub(crate) group_numbers: bool,
 }
 
 /// What Mixpanel would not take about the rows of an event.
@@ -84,7 +92,10 @@ impl Found {
             }
             Endpoint::Groups => {
                 self.id("$group_key", body.get("$group_key"));
-                self.id("$group_id", body.get("$group_id"));
+                let id = body.get("$group_id");
+                if !(self.lets.group_numbers && id.is_some_and(Value::is_number)) {
+                    self.id("$group_id", id);
+                }
                 self.update(body, &["$group_key", "$group_id"], &[]);
             }
         }
@@ -149,6 +160,11 @@ impl Found {
             format!("{name} from an event")
         });
         for (key, value) in properties {
+            if !VERB_IDS.contains(&key.as_str()) {
+                self.name(key);
+                self.value(key, value, 1);
+                continue;
+            }
             match value {
                 Value::Array(ids) => {
                     self.unless(ids.len() == 2, || format!("{} ids", ids.len()));
@@ -207,8 +223,9 @@ impl Found {
             Value::Object(members) => members.len(),
             Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => return,
         };
-        self.unless(depth <= 3, || format!("{name} is {depth} deep"));
-        self.unless(count < 255, || format!("{name} has {count} entries"));
+        self.unless(depth <= 3 || self.lets.any_shape, || format!("{name} is {depth} deep"));
+        let most = if self.lets.any_shape { 255 } else { 254 };
+        self.unless(count <= most, || format!("{name} has {count} entries"));
         if let Value::Array(items) = value {
             items.iter().for_each(|item| self.value(name, item, depth + 1));
         }
