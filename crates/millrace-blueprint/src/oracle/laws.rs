@@ -1,8 +1,8 @@
 //! The laws: the plan does what the oracle does, and what it writes is JSON whatever comes in.
 
-use std::path::PathBuf;
 use std::sync::LazyLock;
 
+use millrace_model::disposition::FilterReason;
 use millrace_model::event::{EventKind, Facts, TimeSource};
 use millrace_model::row::{Mapped, Row, Rows};
 use millrace_model::time::UnixMillis;
@@ -11,6 +11,8 @@ use serde_json::{Value, json};
 
 use super::{Oracle, OracleRow, Outcomes};
 use crate::plan::fold::Values;
+use crate::plan::lists::written_out;
+use crate::syntax::ast::Checked;
 use crate::{Blueprint, EventView, Mapper, Plan, Setting, SettingValues};
 
 /// Every node and function of the language, with names that random events have, too.
@@ -199,7 +201,7 @@ fn setting_values(blueprint: &Blueprint, chosen: &SettingValues) -> Vec<(Setting
 }
 
 /// Settings of the blueprint `datafly`, all switches one way or the other.
-fn datafly(mode: &str, on: bool) -> Value {
+pub(super) fn datafly(mode: &str, on: bool) -> Value {
     let key = if on { "company" } else { "" };
     json!({
         "identity": mode, "retail": on, "transactions": on, "anonymous_profiles": on,
@@ -208,7 +210,7 @@ fn datafly(mode: &str, on: bool) -> Value {
 }
 
 /// Settings of the blueprint `rudderstack` with lists in both forms, and every other time without.
-fn rudderstack(place: usize) -> SettingValues {
+pub(super) fn rudderstack(place: usize) -> SettingValues {
     let mode = if place.is_multiple_of(2) { "original" } else { "simplified" };
     let mut settings = json!({
         "identityMergeApi": mode, "useNewMapping": place.is_multiple_of(3),
@@ -222,38 +224,61 @@ fn rudderstack(place: usize) -> SettingValues {
     SettingValues::from_json(&settings)
 }
 
-/// What plan and oracle make of an event, in the oracle's form.
+/// A blueprint with settings, ready for both.
+pub(super) struct Compared {
+    pub(super) name: String,
+    plan: Plan,
+    settings: Vec<(Setting, Value)>,
+    written_out: Checked,
+}
+
+impl Compared {
+    pub(super) fn new(blueprint: &Blueprint, chosen: &SettingValues) -> Compared {
+        let settings = setting_values(blueprint, chosen);
+        let written_out = written_out(&blueprint.checked, &values(&settings));
+        Compared {
+            name: format!("{} {chosen:?}", blueprint.name()),
+            plan: Plan::compile(blueprint, chosen).expect("settings"),
+            settings,
+            written_out,
+        }
+    }
+
+    /// What plan and oracle make of an event, in the oracle's form.
+    pub(super) fn both(&self, mapper: &mut Mapper, event: EventView<'_>) -> (Outcomes, Outcomes) {
+        let mut rows = Rows::default();
+        let ours = match mapper.map(&self.plan, &event, &mut rows) {
+            Mapped::Send => Outcomes::Rows(parsed(&rows)),
+            Mapped::Filtered { reason: FilterReason::NoRule, .. } => Outcomes::Rows(Vec::new()),
+            other => Outcomes::Other(other),
+        };
+        let oracle = Oracle {
+            settings: &values(&self.settings),
+            event,
+            body: serde_json::from_slice(event.body).expect("a valid event"),
+            checks: self.written_out.checks,
+            exact: false.into(),
+            refused: None.into(),
+        };
+        (ours, oracle.map(&self.written_out))
+    }
+}
+
+fn values(settings: &[(Setting, Value)]) -> Values<'_> {
+    Values {
+        settings: settings.iter().map(|(one, value)| (one, value.clone())).collect(),
+        parameters: vec![("site", "shop")],
+    }
+}
+
+/// What plan and oracle make of an event.
 pub(super) fn both(
     blueprint: &Blueprint,
     chosen: &SettingValues,
     mapper: &mut Mapper,
     event: EventView<'_>,
 ) -> (Outcomes, Outcomes) {
-    let plan = Plan::compile(blueprint, chosen).expect("settings");
-    let mut rows = Rows::default();
-    let ours = match mapper.map(&plan, &event, &mut rows) {
-        Mapped::Send => Outcomes::Rows(parsed(&rows)),
-        Mapped::Filtered { reason: millrace_model::disposition::FilterReason::NoRule, .. } => {
-            Outcomes::Rows(Vec::new())
-        }
-        other => Outcomes::Other(other),
-    };
-    let settings = setting_values(blueprint, chosen);
-    let settings = Values {
-        settings: settings.iter().map(|(one, value)| (one, value.clone())).collect(),
-        parameters: vec![("site", "shop")],
-    };
-    let body = serde_json::from_slice(event.body).expect("a valid event");
-    let oracle = Oracle {
-        settings: &settings,
-        event,
-        body,
-        checks: blueprint.checked.checks,
-        exact: false.into(),
-        refused: None.into(),
-    };
-    let checked = crate::plan::lists::written_out(&blueprint.checked, &settings);
-    (ours, oracle.map(&checked))
+    Compared::new(blueprint, chosen).both(mapper, event)
 }
 
 fn parsed(rows: &Rows) -> Vec<OracleRow> {
@@ -337,7 +362,7 @@ fn object(members: Vec<(&'static str, String)>) -> String {
 }
 
 /// An event with members that blueprints look at, some of them twice.
-fn event() -> impl Strategy<Value = String> {
+pub(super) fn event() -> impl Strategy<Value = String> {
     let name = prop::sample::select(vec![
         "userId",
         "anonymousId",
@@ -361,7 +386,7 @@ fn event() -> impl Strategy<Value = String> {
     prop::collection::vec((name, tree()), 0..14).prop_map(object)
 }
 
-fn kind() -> impl Strategy<Value = EventKind> {
+pub(super) fn kind() -> impl Strategy<Value = EventKind> {
     prop::sample::select(EventKind::ALL.to_vec())
 }
 
@@ -446,41 +471,4 @@ fn odd_event() -> impl Strategy<Value = Vec<u8>> {
         9 => prop::collection::vec((name, odd), 0..8).prop_map(|members| object(members).into_bytes()),
         1 => prop::collection::vec(any::<u8>(), 0..40),
     ]
-}
-
-#[test]
-fn plan_and_oracle_agree_on_the_bench_events() {
-    let shared = std::env::var_os("MILLRACE_SHARED").map_or_else(
-        || PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../../shared"),
-        PathBuf::from,
-    );
-    let Ok(text) = std::fs::read_to_string(shared.join("bench/events-10k.jsonl")) else {
-        assert!(std::env::var("CI").as_deref() != Ok("true"), "the bench events are missing");
-        println!("skipped: no bench events in {}", shared.display());
-        return;
-    };
-    let mut mapper = Mapper::new();
-    for (place, line) in text.lines().enumerate() {
-        let body: Value = serde_json::from_str(line).expect("an event");
-        let kind = body["type"].as_str().and_then(EventKind::parse).expect("a type");
-        let time = body["timestamp"].as_str().and_then(UnixMillis::parse).expect("a time");
-        let facts = Facts { time, ..facts(body["messageId"].as_str().expect("an id")) };
-        let event = EventView { kind, facts: &facts, received_at: time, body: line.as_bytes() };
-        let mode = ["simplified", "original", "legacy"][place % 3];
-        let chosen = SettingValues::from_json(&json!({
-            "identity": mode, "transactions": place % 2 == 0, "traits_on_events": place % 5 == 0,
-        }));
-        let (ours, theirs) = both(&DEFAULT, &chosen, &mut mapper, event);
-        assert_eq!(ours, theirs, "line {}", place + 1);
-        // Compiling takes most of the time here, and the larger blueprint the more of it.
-        if place.is_multiple_of(7) {
-            let (ours, theirs) = both(&RUDDERSTACK, &rudderstack(place / 7), &mut mapper, event);
-            assert_eq!(ours, theirs, "rudderstack, line {}", place + 1);
-        }
-        if place % 61 == 3 {
-            let chosen = SettingValues::from_json(&datafly(mode, place.is_multiple_of(2)));
-            let (ours, theirs) = both(&DATAFLY, &chosen, &mut mapper, event);
-            assert_eq!(ours, theirs, "datafly, line {}", place + 1);
-        }
-    }
 }

@@ -5,6 +5,7 @@
 //! tests of its own: values of a shape that Mixpanel refuses, and the size limits of rows.
 
 mod adobe_laws;
+mod built_ins;
 mod comparison;
 mod functions;
 mod laws;
@@ -18,7 +19,8 @@ use millrace_model::row::{LaneKey, Lanes, Mapped, ProjectKey};
 use serde_json::{Map, Value, json};
 
 use crate::EventView;
-use crate::plan::fold::{Values, settled};
+use crate::plan::fold::Values;
+use crate::reserved::FORBIDDEN;
 use crate::syntax::ast::{
     Action, BlankNames, Checked, Checks, Expression, Field, GroupIds, IdleRows, Nobody, Outcome,
     TimeAhead, TimeBefore, Verb,
@@ -165,8 +167,8 @@ impl Oracle<'_> {
     }
 
     fn is_on(&self, action: &Action, field: Field) -> bool {
-        let value = action.field(field).map(|value| settled(value, self.settings));
-        value.is_some_and(|value| *value.get() == Expression::Bool(true))
+        let value = action.field(field).and_then(|value| self.value(value, Scope::default()));
+        value == Some(Value::Bool(true))
     }
 
     fn ip(&self, action: &Action, item: Scope<'_>) -> Option<Value> {
@@ -242,6 +244,11 @@ impl Oracle<'_> {
         };
         for name in reserved_names() {
             properties.remove(name);
+        }
+        for (name, permitted) in FORBIDDEN {
+            if let Some(value) = properties.remove(name) {
+                properties.entry(permitted).or_insert(value);
+            }
         }
         properties.insert("time".into(), json!(time));
         if distinct_id.is_some() || self.checks.nobody == Nobody::Empty {

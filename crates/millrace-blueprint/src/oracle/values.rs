@@ -134,7 +134,15 @@ impl Oracle<'_> {
                 self.value(if self.holds(when, item) { then } else { otherwise }, item)
             }
         };
-        value.filter(|value| exact || !value.is_null())
+        // What hands a value on hands on a null of a directive, too.
+        let hands_on = matches!(
+            expression,
+            Expression::First { .. }
+                | Expression::Choice { .. }
+                | Expression::Table { .. }
+                | Expression::With { .. }
+        );
+        value.filter(|value| exact || hands_on || !value.is_null())
     }
 
     fn path(&self, steps: &[Step]) -> Option<Value> {

@@ -125,7 +125,7 @@ impl Lowering<'_> {
 
     fn each(&mut self, list: &Expression, shape: &Expression) -> Box<Each> {
         let list = self.expression(list);
-        let mut paths = Paths::default();
+        let mut paths = Paths::under(self.values);
         paths.expression(shape);
         self.items.push(Trie::build(paths.item));
         let shape = self.expression(shape);
@@ -258,6 +258,11 @@ impl Lowering<'_> {
         }
     }
 
+    fn open_tests(&mut self, parts: &[Condition]) -> Vec<Test> {
+        let tests = parts.iter().map(|part| self.test(part));
+        tests.filter(|test| !matches!(test, Test::Constant(_))).collect()
+    }
+
     pub(super) fn test(&mut self, condition: &Condition) -> Test {
         if let Some(holds) = constant(condition, self.values) {
             return Test::Constant(holds);
@@ -268,8 +273,9 @@ impl Lowering<'_> {
         }
         match condition {
             Condition::Always => Test::Constant(true),
-            Condition::Any(parts) => Test::Any(parts.iter().map(|part| self.test(part)).collect()),
-            Condition::All(parts) => Test::All(parts.iter().map(|part| self.test(part)).collect()),
+            // What the settings decide of a whole that they do not decide changes nothing.
+            Condition::Any(parts) => Test::Any(self.open_tests(parts)),
+            Condition::All(parts) => Test::All(self.open_tests(parts)),
             Condition::Not(inner) => Test::Not(Box::new(self.test(inner))),
             Condition::Equal(left, right) => match kind_text(left, right) {
                 Some(_) if self.facts => Test::Kind(Kinds::NONE),

@@ -34,14 +34,16 @@ pub(crate) fn lower(checked: &Checked, values: &Values<'_>) -> Plan {
 
 /// Compiles a condition alone, for bare JSON over which no facts stand.
 pub(crate) fn condition_alone(condition: &Condition) -> (Plan, Test) {
-    let mut paths = Paths::default();
+    let values = Values::default();
+    let mut paths = Paths::under(&values);
     paths.condition(condition);
     alone(&paths, |lowering| lowering.test(condition))
 }
 
 /// Compiles an expression alone, for bare JSON over which no facts stand.
 pub(crate) fn expression_alone(expression: &Expression) -> (Plan, Node) {
-    let mut paths = Paths::default();
+    let values = Values::default();
+    let mut paths = Paths::under(&values);
     paths.expression(expression);
     alone(&paths, |lowering| lowering.expression(expression))
 }
@@ -127,7 +129,7 @@ impl Lowering<'_> {
         }
         let Some(list) = &action.each else { return Some(self.one_action(action)) };
         let list = self.expression(list);
-        let mut paths = Paths::default();
+        let mut paths = Paths::under(self.values);
         paths.action(action);
         self.items.push(Trie::build(paths.item));
         let mut lowered = self.one_action(action);

@@ -7,6 +7,8 @@ use crate::syntax::functions::Function;
 /// The paths that expressions read: from the event's root, and from the item around them.
 #[derive(Default)]
 pub(crate) struct Paths<'a> {
+    /// What is chosen: branches that it switches off read nothing. Without it all branches count.
+    values: Option<&'a Values<'a>>,
     pub(crate) event: Vec<&'a [Step]>,
     pub(crate) item: Vec<&'a [Step]>,
     /// From the event's root, where no fact may stand over the event's bytes.
@@ -14,9 +16,19 @@ pub(crate) struct Paths<'a> {
 }
 
 impl<'a> Paths<'a> {
+    /// No paths yet.
+    pub(crate) fn under(values: &'a Values<'a>) -> Paths<'a> {
+        Paths { values: Some(values), ..Paths::default() }
+    }
+
+    /// Whether the settings decide a condition, and how.
+    fn decided(&self, condition: &Condition) -> Option<bool> {
+        self.values.and_then(|values| constant(condition, values))
+    }
+
     /// All paths of what the settings leave of a blueprint.
-    pub(crate) fn of(checked: &'a Checked, values: &Values<'_>) -> Paths<'a> {
-        let mut paths = Paths::default();
+    pub(crate) fn of(checked: &'a Checked, values: &'a Values<'a>) -> Paths<'a> {
+        let mut paths = Paths::under(values);
         for rule in &checked.rules {
             if constant(&rule.when, values) == Some(false) {
                 continue;
@@ -31,7 +43,7 @@ impl<'a> Paths<'a> {
                     None => paths.action(action),
                     Some(list) => {
                         paths.expression(list);
-                        let mut inner = Paths::default();
+                        let mut inner = Paths::under(values);
                         inner.action(action);
                         paths.event.append(&mut inner.event);
                         paths.sent.append(&mut inner.sent);
@@ -103,20 +115,28 @@ impl<'a> Paths<'a> {
             }
             Expression::Each { list, shape } | Expression::With { value: list, shape } => {
                 self.expression(list);
-                let mut inner = Paths::default();
+                let mut inner = Paths { values: self.values, ..Paths::default() };
                 inner.expression(shape);
                 self.event.append(&mut inner.event);
                 self.sent.append(&mut inner.sent);
             }
             Expression::Choice { when, then, otherwise } => {
+                let decided = self.decided(when);
                 self.condition(when);
-                self.expression(then);
-                self.expression(otherwise);
+                if decided != Some(false) {
+                    self.expression(then);
+                }
+                if decided != Some(true) {
+                    self.expression(otherwise);
+                }
             }
         }
     }
 
     pub(crate) fn condition(&mut self, condition: &'a Condition) {
+        if self.decided(condition).is_some() {
+            return;
+        }
         match condition {
             Condition::Always => {}
             Condition::Any(parts) | Condition::All(parts) => {

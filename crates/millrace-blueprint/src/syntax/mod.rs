@@ -11,6 +11,8 @@ mod declared;
 mod expression;
 mod forms;
 pub(crate) mod functions;
+#[cfg(test)]
+mod fuzz;
 mod lexer;
 mod like;
 mod matching;
