@@ -355,15 +355,15 @@ fn anonymous_users_have_a_profile_where_it_is_wanted() {
     let rows = mapped("datafly", &json!({}), &event);
     assert_eq!(rows.as_array().map(Vec::len), Some(1), "{rows}");
     let rows = mapped("datafly-classic", &json!({}), &event);
-    assert_eq!(rows[0]["body"]["properties"]["distinct_id"], json!("d"));
+    assert_eq!(rows[1]["body"]["properties"]["distinct_id"], json!("d"));
     assert_eq!(
-        rows[1]["body"],
+        rows[0]["body"],
         json!({"$distinct_id": "d", "$set_once": {"First Seen": "2025-11-20T10:11:12",
             "$initial_referrer": "https://a.example/x",
             "$initial_referring_domain": "a.example", "initial_utm_source": "s"}})
     );
     let rows = mapped("datafly", &json!({"anonymous_profiles": true}), &event);
-    assert_eq!(rows[1]["body"]["$distinct_id"], json!("$device:d"));
+    assert_eq!(rows[0]["body"]["$distinct_id"], json!("$device:d"));
     // Somebody known gets none of it.
     let event = json!({"type": "page", "userId": "u", "anonymousId": "d"});
     let rows = mapped("datafly-classic", &json!({}), &event);
@@ -406,6 +406,12 @@ fn groups_are_off_until_a_key_is_set() {
     assert_eq!(mapped("datafly", &settings, &event), json!({"set_aside": "MR1106"}));
 }
 
+/// Whether there is an event among the rows.
+fn sent(rows: &Value) -> bool {
+    let rows = rows.as_array().map(Vec::as_slice).unwrap_or_default();
+    rows.iter().any(|row| row["body"]["event"].is_string())
+}
+
 #[test]
 fn odd_events_are_mapped_or_set_aside() {
     for variant in VARIANTS {
@@ -428,11 +434,11 @@ fn odd_events_are_mapped_or_set_aside() {
                     let event = json!({"type": "track", "event": name, "userId": ids,
                         "anonymousId": "d", "properties": odd});
                     let rows = mapping.outcome(&event.to_string());
-                    assert!(rows[0]["body"]["event"].is_string(), "{variant} {event}: {rows}");
+                    assert!(sent(&rows), "{variant} {event}: {rows}");
                     let event = json!({"type": "track", "event": name, "userId": ids,
                         "properties": odd});
                     let rows = mapping.outcome(&event.to_string());
-                    let sent = rows[0]["body"]["event"].is_string();
+                    let sent = sent(&rows);
                     assert_eq!(sent, ids == json!("u"), "{variant} {event}: {rows}");
                     let reasons = [json!("MR2002"), json!("MR1104")];
                     assert!(sent || reasons.contains(&rows["set_aside"]), "{event}: {rows}");
