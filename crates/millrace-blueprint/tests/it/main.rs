@@ -4,6 +4,10 @@
 #![expect(
     clippy::expect_used,
     clippy::indexing_slicing,
+    clippy::panic,
+    clippy::print_stderr,
+    clippy::print_stdout,
+    clippy::string_slice,
     reason = "a test fails by panicking; this file is nothing but tests"
 )]
 
