@@ -166,8 +166,10 @@ fn deviations(blueprint: &Blueprint, text: &mut String) {
 /// A table for each action of each rule.
 fn fields(blueprint: &Blueprint, text: &mut String) {
     let canonical: Value = serde_json::from_str(&blueprint.canonical_json()).unwrap_or_default();
-    text.push_str("## Fields\n\nRules are tried from the top. Paths without an event behind them are left out, \
-         and a later line of a name replaces an earlier one.\n\n");
+    text.push_str(
+        "## Fields\n\nRules are tried from the top. What an event does not have is left out, \
+         and a later line of a name replaces an earlier one.\n\n",
+    );
     for (rule, place) in blueprint.lineage().rules.iter().zip(0_usize..) {
         let written = canonical.get("rules").and_then(|rules| rules.get(place));
         one_rule(rule, written.unwrap_or(&Value::Null), text);

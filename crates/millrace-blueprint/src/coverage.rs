@@ -43,7 +43,8 @@ impl Coverage {
                 let what = format!("{}: {}", rule.name, action.verb);
                 coverage.actions.push(Covered::new(what, action.line, action.column));
                 for field in &action.fields {
-                    if is_told_by_its_members(field, &action.fields) {
+                    if is_no_field_of_a_row(field) || is_told_by_its_members(field, &action.fields)
+                    {
                         continue;
                     }
                     let known =
@@ -105,6 +106,12 @@ impl Covered {
 fn is_told_by_its_members(field: &FieldLineage, all: &[FieldLineage]) -> bool {
     field.at.last().is_some_and(|last| last == ANY_MEMBER)
         && all.iter().any(|one| one.at.len() > field.at.len() && one.at.starts_with(&field.at))
+}
+
+/// True for the fields of an action that decide how its rows are sent and stand in none.
+fn is_no_field_of_a_row(field: &FieldLineage) -> bool {
+    let first = field.at.first().map(String::as_str).unwrap_or_default();
+    matches!(first, "alone" | "token" | "identity")
 }
 
 fn hit(list: &mut [Covered], line: u32, column: u32) {

@@ -104,8 +104,13 @@ impl Teller<'_> {
             (Some(note), true) => self.origin(note, &member.name, item),
             _ => Origin::Whole,
         };
+        let mut note = member.note.as_ref();
         if let Origin::Member(inner, base) = &origin {
-            return self.member(inner, above, base.as_deref(), told);
+            if inner.place.line > 0 {
+                return self.member(inner, above, base.as_deref(), told);
+            }
+            // Made of a list of names in the settings: what is written is the spread alone.
+            note = inner.note.as_ref();
         }
         let mut one = FieldExplained {
             at: at.clone(),
@@ -114,7 +119,7 @@ impl Teller<'_> {
             column: member.place.column,
             ..FieldExplained::default()
         };
-        if let Some(note) = &member.note {
+        if let Some(note) = note {
             self.gather(note, item, &mut one);
         }
         if let Origin::Path(path) = origin {

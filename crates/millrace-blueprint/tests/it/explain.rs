@@ -16,6 +16,7 @@ const WIDE: &str = r#"
 blueprint: wide
 settings:
   names: { kind: list, default: [a, b], about: names }
+  wanted: { kind: list, default: [x, y.v], about: names and paths }
 shared:
   block: { shared_a: $.a, nested: { x: '$.b.x ?? $.n' } }
 rules:
@@ -42,6 +43,8 @@ rules:
       - profile:
           distinct_id: identifier($.userId) ?? "nobody"
           set: { "...": $.b }
+          set_once: { "...": 'pick($.b, settings.wanted)' }
+          union: { "...": 'omit($.b, settings.wanted)' }
           add: { n: $.n }
           unset: [gone, $.a]
       - group: { for_each: settings.names, group_key: settings.names, group_id: $.a, set: { n: $.n } }
