@@ -306,6 +306,17 @@ mod tests {
     use super::*;
 
     #[test]
+    fn every_page_of_a_built_in_blueprint_is_fresh() {
+        for page in pages().expect("pages that can be read") {
+            assert!(
+                page.text == page.wanted,
+                "{} is stale: run cargo xtask docs",
+                page.path.display()
+            );
+        }
+    }
+
+    #[test]
     fn what_is_written_by_hand_stays() {
         let blueprint = Blueprint::built_in("default").expect("there").expect("right");
         let page = format!("# Title\n\nBy hand.\n{BEGIN}\nold\n{END}\nBehind.\n");
