@@ -36,22 +36,15 @@ fn run(folder: &Path, line: &str) -> Output {
 
 /// True when a text has the parts of a pattern, with anything in place of `...`.
 fn fits(text: &str, pattern: &str) -> bool {
-    let parts: Vec<&str> = pattern.split("...").collect();
-    let (first, last) = (parts[0], parts[parts.len() - 1]);
-    if parts.len() == 1 {
-        return text == pattern;
+    let Some((first, rest)) = pattern.split_once("...") else { return text == pattern };
+    let Some(mut text) = text.strip_prefix(first) else { return false };
+    let mut parts: Vec<&str> = rest.split("...").collect();
+    let last = parts.pop().unwrap_or_default();
+    for part in parts {
+        let Some((_, behind)) = text.split_once(part) else { return false };
+        text = behind;
     }
-    let mut rest = match text.strip_prefix(first).and_then(|rest| rest.strip_suffix(last)) {
-        Some(rest) => rest,
-        None => return false,
-    };
-    parts[1..parts.len() - 1].iter().all(|part| match rest.split_once(part) {
-        Some((_, after)) => {
-            rest = after;
-            true
-        }
-        None => false,
-    })
+    text.ends_with(last)
 }
 
 #[test]
