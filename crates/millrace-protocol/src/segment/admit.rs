@@ -146,8 +146,8 @@ impl Envelope {
         let previous = self.id(item.previous_id, "previousId")?;
         match kind {
             EventKind::Track => self.check_event_name(item),
-            EventKind::Alias if user.is_none() => {
-                Err(Refusal::new(Code::MissingId, "alias needs a userId"))
+            EventKind::Alias if user.is_none() && anonymous.is_none() => {
+                Err(Refusal::new(Code::MissingId, "alias needs a userId or an anonymousId"))
             }
             EventKind::Alias if previous.is_none() && anonymous.is_none() => {
                 Err(Refusal::new(Code::MissingId, "alias needs a previousId or an anonymousId"))

@@ -38,7 +38,7 @@ fn what_is_wrong_with_an_item_costs_that_item() {
         (r#"{"type":"page","userId":"u\ud800"}"#, Code::BadText, "userId"),
         (r#"{"type":"page","userId":"u","messageId":"\udc00"}"#, Code::BadText, "messageId"),
         (r#"{"type":"group","userId":"u","groupId":[]}"#, Code::BadField, "groupId"),
-        (r#"{"type":"alias","anonymousId":"a","previousId":"p"}"#, Code::MissingId, "userId"),
+        (r#"{"type":"alias","previousId":"p"}"#, Code::MissingId, "userId"),
         (r#"{"type":"alias","userId":"u"}"#, Code::MissingId, "previousId"),
         (&deep, Code::TooDeep, "64"),
     ];
