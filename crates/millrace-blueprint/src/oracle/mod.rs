@@ -137,7 +137,7 @@ impl Oracle<'_> {
             None => None,
             Some(Value::String(token)) if token.is_empty() => None,
             Some(Value::String(token)) => Some(ProjectKey::of(&token)),
-            Some(other) => Some(ProjectKey::of(&other.to_string())),
+            Some(_) => Some(ProjectKey::of("")),
         };
         let done = match action.verb {
             Verb::Event => self.event(action, item, sink),

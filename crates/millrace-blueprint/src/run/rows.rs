@@ -97,7 +97,8 @@ impl<'a> Run<'a> {
         let mut spare = String::new();
         let token = match self.text(value, &mut spare) {
             Some(token) => token,
-            None => std::str::from_utf8(self.json(value)).unwrap_or_default(),
+            // The empty token is that of no project.
+            None => "",
         };
         Some(ProjectKey::of(token))
     }

@@ -7,6 +7,7 @@
 mod actions;
 pub(crate) mod ast;
 mod check;
+mod choices;
 mod declared;
 mod expression;
 mod forms;
