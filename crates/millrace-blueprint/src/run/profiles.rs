@@ -167,9 +167,7 @@ impl<'a> Run<'a> {
         out: &mut Rows,
     ) -> Result<(), Stop> {
         self.note_row();
-        self.note_row();
         let distinct_id = self.id(distinct_id);
-        self.note_field(&["$distinct_id"], Field::DistinctId, true);
         self.corrected.name(b"$distinct_id");
         self.note_field(&["$distinct_id"], Field::DistinctId, true);
         if distinct_id.is_nothing() {
@@ -178,9 +176,7 @@ impl<'a> Run<'a> {
         let start = out.bytes.len();
         self.write_id(b"{\"$distinct_id\":", distinct_id, &mut out.bytes);
         self.note_engine(&["$delete"], Field::Delete, "the deletion that the action is");
-        self.note_engine(&["$delete"], Field::Delete, "the deletion that the action is");
         if ignore_alias {
-            self.note_engine(&["$ignore_alias"], Field::IgnoreAlias, "the switch of the action");
             self.note_engine(&["$ignore_alias"], Field::IgnoreAlias, "the switch of the action");
             out.bytes.extend_from_slice(b",\"$ignore_alias\":true");
         }
