@@ -95,12 +95,8 @@ impl<'a> Run<'a> {
             return None;
         }
         let mut spare = String::new();
-        let token = match self.text(value, &mut spare) {
-            Some(token) => token,
-            // The empty token is that of no project.
-            None => "",
-        };
-        Some(ProjectKey::of(token))
+        // The empty token is that of no project.
+        Some(ProjectKey::of(self.text(value, &mut spare).unwrap_or_default()))
     }
 
     /// The lanes of the event, then those of the row's own ids.
