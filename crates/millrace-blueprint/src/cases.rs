@@ -4,7 +4,7 @@
 //! the plan of production; who admits the event is up to the caller, so that tests see what the
 //! collector would hand on.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use millrace_model::code::Code;
 use millrace_model::diagnostic::Diagnostic;
@@ -17,7 +17,7 @@ use crate::canonical::text_of;
 use crate::syntax::Problems;
 use crate::syntax::parts::{known_keys, map, member, text};
 use crate::syntax::tree::{self, Node, NodeValue};
-use crate::{Blueprint, EventView, Explanation, Mapper, Plan, SettingValues};
+use crate::{Blueprint, EventView, Explanation, Mapper, Parameters, Plan, SettingValues};
 
 /// When events of tests are received unless they say otherwise: 2025-11-20T10:11:12.345Z, as in
 /// the examples of the guide.
@@ -27,7 +27,7 @@ pub const CASE_RECEIVED_AT: UnixMillis = UnixMillis(1_763_633_472_345);
 pub const CASE_MESSAGE_ID: &str = "m-1";
 
 const CASE_KEYS: [&str; 3] = ["name", "given", "expect"];
-const GIVEN_KEYS: [&str; 3] = ["event", "settings", "received_at"];
+const GIVEN_KEYS: [&str; 4] = ["event", "settings", "parameters", "received_at"];
 const EXPECT_KEYS: [&str; 3] = ["requests", "filtered", "set_aside"];
 const ROW_KEYS: [&str; 2] = ["path", "body"];
 
@@ -44,6 +44,8 @@ pub struct Case {
     pub event: String,
     /// The settings that differ from their defaults, as a JSON object.
     pub settings: Value,
+    /// What the pipeline gives, by name.
+    pub parameters: BTreeMap<String, String>,
     /// When the event is received.
     pub received_at: UnixMillis,
     /// What must become of it.
@@ -138,7 +140,8 @@ impl Case {
     ///
     /// Every setting that the blueprint does not take.
     pub fn plan(&self, blueprint: &Blueprint) -> Result<Plan, Vec<Diagnostic>> {
-        Plan::compile(blueprint, &SettingValues::from_json(&self.settings))
+        let parameters: Parameters = self.parameters.clone().into_iter().collect();
+        Plan::compile_with(blueprint, &SettingValues::from_json(&self.settings), &parameters)
     }
 
     /// What differs when the event does not get past the door, for the reason with this code.
@@ -292,6 +295,12 @@ fn case(node: &Node, problems: &mut Problems) -> Option<Case> {
         }
         None => json!({}),
     };
+    let mut parameters = BTreeMap::new();
+    if let Some(node) = member(given, "parameters") {
+        for (key, node) in map(node, "`parameters`", problems)? {
+            parameters.insert(key.text.clone(), text(node, "a parameter", problems)?);
+        }
+    }
     let received_at = match member(given, "received_at") {
         Some(node) => {
             let time = text(node, "`received_at`", problems).and_then(|at| UnixMillis::parse(&at));
@@ -305,7 +314,8 @@ fn case(node: &Node, problems: &mut Problems) -> Option<Case> {
     };
     let expected = expected(expect?, problems)?;
     let (line, column) = (node.place.line, node.place.column);
-    Some(Case { name, line, column, event: text_of(event), settings, received_at, expected })
+    let event = text_of(event);
+    Some(Case { name, line, column, event, settings, parameters, received_at, expected })
 }
 
 fn expected(node: &Node, problems: &mut Problems) -> Option<Expected> {
