@@ -10,6 +10,7 @@
 //! | `segment_log` | [`SegmentLog`]: groups, commits, the roll, dropping |
 //! | `tail_cache` | the newest records in memory |
 //! | `side` | rebuildable bytes beside a segment |
+//! | `kept` | [`read_folder`]: the records of a folder that another process may own |
 //!
 //! What it promises (DESIGN 9.9): a record whose commit returned `Ok` is there after any crash, in
 //! its place, unchanged; or opening or reading fails with [`LogError::Damaged`]. It is never
@@ -22,6 +23,7 @@
 mod disk;
 mod error;
 mod frame;
+mod kept;
 mod real_disk;
 mod recovery;
 mod segment;
@@ -33,6 +35,7 @@ mod window;
 
 pub use disk::{Disk, DiskFile};
 pub use error::LogError;
+pub use kept::read_folder;
 pub use real_disk::{RealDisk, RealFile};
 pub use recovery::{Recovery, Truncated};
 pub use segment_log::{LogOptions, SegmentLog};

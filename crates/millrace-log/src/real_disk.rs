@@ -99,6 +99,13 @@ impl Disk for RealDisk {
 #[derive(Debug)]
 pub struct RealFile(File);
 
+impl RealFile {
+    /// A file that was opened for reading alone.
+    pub(crate) const fn reading(file: File) -> RealFile {
+        RealFile(file)
+    }
+}
+
 impl DiskFile for RealFile {
     fn write_at(&mut self, offset: u64, bytes: &[u8]) -> io::Result<()> {
         self.0.write_all_at(bytes, offset)

@@ -11,6 +11,7 @@
 //! | `core`, `apply` | the state and how a commit changes it |
 //! | `upkeep` | when checkpoints are written and old segments dropped |
 //! | `replay` | the way back to the state after a stop or a crash |
+//! | `kept` | [`kept_batches`]: what is kept, for whoever does not own the log |
 //! | `verify` | the ledger counted a second time from the log |
 //! | `dedupe`, `positions`, `book`, `recent` | message ids, what is open, the sums, the last bad ones |
 //! | `progress`, `checkpoint`, `index` | the byte forms beside that of a batch |
@@ -40,6 +41,7 @@ mod core;
 mod dedupe;
 mod handle;
 mod index;
+mod kept;
 mod options;
 mod positions;
 mod progress;
@@ -54,6 +56,7 @@ mod verify;
 mod writer;
 
 pub use handle::{Journal, JournalWorker};
+pub use kept::kept_batches;
 pub use options::JournalOptions;
 pub use reader::Reader;
 pub use types::{Closed, CodeText, Disposed, JournalError, OpenBatch, ReadError};

@@ -37,6 +37,9 @@ use crate::exit::Failure;
 
 pub use servers::Addresses;
 
+/// The folder of the log inside of the data folder.
+pub(crate) const LOG_FOLDER: &str = "log";
+
 /// How long requests in flight may take to end when the process stops.
 const STOP_DEADLINE: Duration = Duration::from_secs(10);
 
@@ -148,7 +151,7 @@ fn open_journal(
     config: &Config,
     clock: &Arc<dyn Clock>,
 ) -> Result<(Journal, JournalWorker), Failure> {
-    let folder = config.data_dir.join("log");
+    let folder = config.data_dir.join(LOG_FOLDER);
     let failed = |code: Code, error: anyhow::Error| {
         let text = format!("{code} cannot open the log in {}", folder.display());
         Failure::unavailable(error.context(text))

@@ -55,15 +55,28 @@ pub struct DiffArguments {
     pub new: String,
 
     /// Settings as a JSON object; each blueprint takes those that it declares.
-    #[arg(long, value_name = "FILE", requires = "events")]
+    #[arg(long, value_name = "FILE", requires = "input")]
     pub settings: Option<PathBuf>,
 
     /// Run both over these events (JSONL, Segment form or Adobe's).
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", group = "input")]
     pub events: Option<PathBuf>,
 
+    /// Run both over the events that a server keeps in this data folder. It may be running: the
+    /// folder is only read.
+    #[arg(long, value_name = "DIR", group = "input", conflicts_with = "now")]
+    pub data: Option<PathBuf>,
+
+    /// Of the kept events, only those of this pipeline.
+    #[arg(long, value_name = "NAME", requires = "data")]
+    pub pipeline: Option<String>,
+
+    /// Of the kept events, only those received from then on.
+    #[arg(long, value_name = "RFC3339", requires = "data", value_parser = super::parse_time)]
+    pub since: Option<millrace_model::time::UnixMillis>,
+
     /// Read no more events than this.
-    #[arg(long, value_name = "NUMBER", requires = "events")]
+    #[arg(long, value_name = "NUMBER", requires = "input")]
     pub limit: Option<u64>,
 
     /// The folder of published revisions.

@@ -2,17 +2,20 @@
 
 use std::fs::File;
 use std::io::BufReader;
+use std::ops::ControlFlow;
 use std::path::Path;
 
 use anyhow::Context as _;
 use millrace_blueprint::diff::{BlueprintDiff, Change, DataDiff, DataReport};
 use millrace_blueprint::{Blueprint, EventView, Plan, SettingValues};
+use millrace_delivery::journal::kept_batches;
+use millrace_model::event::{Batch, Item};
 use millrace_model::time::{Clock as _, SystemClock, UnixMillis};
 use serde_json::{Map, Value, json};
 
 use super::check::print_found;
 use crate::admit::Door;
-use crate::app::blueprints;
+use crate::app::{LOG_FOLDER, blueprints};
 use crate::cli::DiffArguments;
 use crate::config::Place;
 use crate::exit::{Failure, Outcome};
@@ -25,9 +28,10 @@ const SHOWN: usize = 80;
 pub(super) fn run(arguments: &DiffArguments) -> Result<Outcome, Failure> {
     let (old, new) = (find(&arguments.old, arguments)?, find(&arguments.new, arguments)?);
     let said = BlueprintDiff::between(&old, &new);
-    let data = match &arguments.events {
-        Some(events) => Some(data(&old, &new, events, arguments)?),
-        None => None,
+    let data = match (&arguments.events, &arguments.data) {
+        (Some(events), _) => Some(data(&old, &new, events, arguments)?),
+        (None, Some(folder)) => Some((kept(&old, &new, folder, arguments)?, 0)),
+        (None, None) => None,
     };
     if arguments.json {
         let mut told = json!({ "changes": said.to_json() });
@@ -79,6 +83,52 @@ fn data(
         }
     }
     Ok((diff.report(), refused))
+}
+
+/// Runs both over the events that a server keeps.
+fn kept(
+    old: &Blueprint,
+    new: &Blueprint,
+    folder: &Path,
+    arguments: &DiffArguments,
+) -> Result<DataReport, Failure> {
+    let settings = settings(arguments.settings.as_deref()).map_err(Failure::usage)?;
+    let (old, new) = (plan(old, &settings)?, plan(new, &settings)?);
+    let folder = folder.join(LOG_FOLDER);
+    if !folder.is_dir() {
+        let shown = folder.display();
+        return Err(Failure::usage(anyhow::anyhow!(
+            "there is no log at {shown}: name the data folder of a server"
+        )));
+    }
+    let wanted = |batch: &Batch| {
+        arguments.pipeline.as_ref().is_none_or(|name| batch.pipeline.as_str() == name)
+            && arguments.since.is_none_or(|since| batch.received_at >= since)
+    };
+    let mut diff = DataDiff::new(&old, &new);
+    let mut read = 0_u64;
+    kept_batches(&folder, |batch| {
+        let events = batch.items.iter().filter_map(|item| match item {
+            Item::Event(event) if wanted(&batch) => Some(event),
+            _ => None,
+        });
+        for event in events {
+            if arguments.limit.is_some_and(|limit| read >= limit) {
+                return ControlFlow::Break(());
+            }
+            read += 1;
+            diff.add(&EventView {
+                kind: event.kind,
+                facts: &event.facts,
+                received_at: batch.received_at,
+                body: &event.body,
+            });
+        }
+        ControlFlow::Continue(())
+    })
+    .with_context(|| format!("cannot read the log at {}", folder.display()))
+    .map_err(Failure::unavailable)?;
+    Ok(diff.report())
 }
 
 /// Adds the event of a line; false when the collector would not take it.

@@ -10,7 +10,8 @@ use std::process::{Output, Stdio};
 
 use serde_json::{Value, json};
 
-use crate::server::millrace;
+use crate::http;
+use crate::server::{DevServer, WRITE_KEY, millrace, tally};
 
 fn run(folder: &Path, line: &str) -> Output {
     let (line, input) = match line.split_once(" < ") {
@@ -146,4 +147,53 @@ fn a_configuration_pins_a_revision_and_notices_damage() {
     assert_eq!((&found[0]["code"], &found[0]["line"]), (&json!("MR5111"), &json!(14)));
     assert_eq!(code("blueprint publish shop.yaml --dir revisions"), Some(64));
     assert_eq!(code("blueprint show shop@2 --dir revisions"), Some(64));
+}
+
+/// The folder is the server's while it runs; looking at it takes no lock and changes nothing.
+#[test]
+fn two_blueprints_are_compared_over_what_a_running_server_keeps() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().join("data");
+    let server = DevServer::start_in(&data);
+    let mut connection = http::Connection::open(server.collector_url()).unwrap();
+    for number in 0..3 {
+        let event = format!(
+            r#"{{"userId":"u","event":"Step","messageId":"kept-{number}","properties":{{"n":"{number}"}}}}"#
+        );
+        assert_eq!(connection.post("/v1/track", WRITE_KEY, &event).unwrap().0, 200);
+    }
+    let blueprint = |name: &str, value: &str| {
+        let text = format!(
+            "blueprint: steps\nrules:\n  - name: All\n    send:\n      - event:\n          \
+             name: $.event\n          distinct_id: $.userId\n          properties: {{ n: {value} }}\n"
+        );
+        std::fs::write(folder.path().join(name), text).unwrap();
+    };
+    blueprint("old.yaml", "$.properties.n");
+    blueprint("new.yaml", "number($.properties.n)");
+    let diff = |more: &[&str]| {
+        let mut command = millrace();
+        command.current_dir(folder.path()).args(["diff", "old.yaml", "new.yaml", "--data", "data"]);
+        let output = command.arg("--json").args(more).output().unwrap();
+        let text = String::from_utf8_lossy(&output.stdout).into_owned();
+        (output.status.code(), text)
+    };
+    let events = |more: &[&str]| {
+        let (code, text) = diff(more);
+        assert_eq!(code, Some(0), "{text}");
+        let told: serde_json::Value = serde_json::from_str(&text).unwrap();
+        (told["data"]["events"].clone(), told["data"]["fields"][0]["rows"].clone())
+    };
+    assert_eq!(events(&[]), (json!(3), json!(3)));
+    assert_eq!(events(&["--limit", "2"]), (json!(2), json!(2)));
+    assert_eq!(events(&["--pipeline", "dev", "--since", "2020-01-01T00:00:00Z"]).0, json!(3));
+    assert_eq!(events(&["--pipeline", "other"]).0, json!(0));
+    assert_eq!(events(&["--since", "2099-01-01T00:00:00Z"]).0, json!(0));
+    // It goes on as if nothing had been.
+    assert_eq!(tally(&server.drain(3), "delivered"), 3);
+    assert_eq!(server.terminate(), Some(0));
+    assert_eq!(events(&[]).0, json!(3));
+    assert_eq!(diff(&["--events", "x"]).0, Some(64));
+    std::fs::remove_dir_all(&data).unwrap();
+    assert_eq!(diff(&[]).0, Some(64));
 }
