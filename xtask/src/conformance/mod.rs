@@ -41,9 +41,19 @@ pub(crate) struct ConformanceArguments {
 /// Runs all cases; true when every one passes or is listed.
 #[expect(clippy::print_stdout, reason = "this is a command for people")]
 pub(crate) fn run(arguments: &ConformanceArguments) -> anyhow::Result<bool> {
+    let report = report_of(&arguments.folders)?;
+    print!("{}", report.table());
+    if arguments.json {
+        println!("{}", report.json());
+    }
+    Ok(report.is_kept())
+}
+
+/// Runs the cases of some folders.
+fn report_of(folders: &[PathBuf]) -> anyhow::Result<Report> {
     let deviations = Deviations::of_the_project()?;
     let mut report = Report::default();
-    for folder in &arguments.folders {
+    for folder in folders {
         for path in case_files(folder)? {
             let (name, cases) = run_file(&path)?;
             report.add(&name, cases, &deviations);
@@ -52,11 +62,7 @@ pub(crate) fn run(arguments: &ConformanceArguments) -> anyhow::Result<bool> {
     if report.is_empty() {
         bail!("there are no cases in these folders");
     }
-    print!("{}", report.table());
-    if arguments.json {
-        println!("{}", report.json());
-    }
-    Ok(report.is_kept())
+    Ok(report)
 }
 
 /// The case files of a folder, in the order of their names.

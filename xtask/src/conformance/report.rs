@@ -93,6 +93,12 @@ impl Report {
         self.failed.iter().all(|failed| failed.listed.is_some())
     }
 
+    /// The listed cases that pass.
+    #[cfg(test)]
+    pub(crate) fn outdated(&self) -> &[String] {
+        &self.outdated
+    }
+
     /// The table, then every case that did not pass.
     pub(crate) fn table(&self) -> String {
         let mut out = String::new();
