@@ -150,6 +150,7 @@ pub(crate) fn call(
         }
         (Function::WithoutPrefix, _) => Some(value),
         (Function::Domain, Value::String(url)) => domain(url).map(|host| json!(host)),
+        (Function::Query, Value::String(url)) => query(url),
         (Function::Count, Value::Array(list)) => Some(json!(list.len())),
         (Function::Size, Value::Array(list)) => Some(json!(list.len())),
         (Function::Size, Value::Object(members)) => Some(json!(members.len())),
@@ -307,6 +308,17 @@ fn sum(list: &[Value], words: &[String]) -> Option<Value> {
     let mut text = Vec::new();
     crate::json::number::write(numbers.iter().sum(), &mut text);
     serde_json::from_slice(&text).ok()
+}
+
+fn query(url: &str) -> Option<Value> {
+    let query = url.split_once('?')?.1.split('#').next()?;
+    let mut found = serde_json::Map::new();
+    for (name, value) in form_urlencoded::parse(query.as_bytes()).take(100) {
+        if !value.is_empty() && !found.contains_key(&*name) {
+            found.insert(name.into_owned(), json!(value));
+        }
+    }
+    (!found.is_empty()).then_some(Value::Object(found))
 }
 
 fn domain(url: &str) -> Option<&str> {

@@ -67,6 +67,7 @@ impl<'a> Run<'a> {
             }
             Function::WithoutPrefix => self.without_prefix(value, call),
             Function::Domain => self.domain(value),
+            Function::Query => self.query(value),
             Function::Count => self.count(value, false),
             Function::Size => self.count(value, true),
             Function::Sum => self.sum(value, call),

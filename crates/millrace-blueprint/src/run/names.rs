@@ -16,6 +16,9 @@ const AGENTS_LIMIT: usize = 1024;
 /// Longer user agents are read each time: they are rare, and memory is bounded.
 const AGENT_LENGTH_LIMIT: usize = 1024;
 
+/// How many parameters of a query are read.
+const QUERY_LIMIT: usize = 100;
+
 /// The browser of a user agent, as JSON texts; empty for none.
 #[derive(Debug, Default)]
 pub(super) struct Browser {
@@ -93,6 +96,32 @@ impl<'a> Run<'a> {
             run.copy(run.deeper(value), level.saturating_add(1), out);
             out.push(b']');
             run.close(1, level, out)
+        })
+    }
+
+    /// The parameters in the query of a URL, as texts. Of two of a name the first counts, those
+    /// without a value do not, nor those behind the first [`QUERY_LIMIT`].
+    pub(super) fn query(&mut self, value: Value) -> Value {
+        let mut spare = String::new();
+        let mut found: Vec<(String, String)> = Vec::new();
+        if let Some((_, query)) = self.text(value, &mut spare).and_then(|url| url.split_once('?')) {
+            let query = query.split('#').next().unwrap_or_default();
+            for (name, value) in form_urlencoded::parse(query.as_bytes()).take(QUERY_LIMIT) {
+                if !value.is_empty() && found.iter().all(|(other, _)| *other != name) {
+                    found.push((name.into_owned(), value.into_owned()));
+                }
+            }
+        }
+        self.make(|_, out| {
+            let mut before = b'{';
+            for (name, value) in &found {
+                out.push(std::mem::replace(&mut before, b','));
+                text::write(name, out);
+                out.push(b':');
+                text::write(value, out);
+            }
+            out.push(b'}');
+            !found.is_empty()
         })
     }
 

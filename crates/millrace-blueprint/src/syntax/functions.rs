@@ -17,6 +17,7 @@ words! {
         Identifier = "identifier",
         WithoutPrefix = "without_prefix",
         Domain = "domain",
+        Query = "query",
         Count = "count",
         Sum = "sum",
         Join = "join",
@@ -143,6 +144,7 @@ impl Function {
             | Function::Nonblank
             | Function::Identifier
             | Function::Domain
+            | Function::Query
             | Function::Age
             | Function::List
             | Function::Browser
@@ -193,6 +195,7 @@ impl Function {
             Function::Identifier => "identifier(value)",
             Function::WithoutPrefix => "without_prefix(value, \"prefix\")",
             Function::Domain => "domain(value)",
+            Function::Query => "query(url)",
             Function::Count => "count(list)",
             Function::Sum => "sum(list) or sum(list, member)",
             Function::Join => "join(list, \", \")",

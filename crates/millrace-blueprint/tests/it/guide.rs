@@ -95,6 +95,7 @@ fn every_word_of_the_language_is_in_the_guide() {
         "identifier",
         "without_prefix",
         "domain",
+        "query",
         "count",
         "sum",
         "join",
