@@ -52,15 +52,19 @@ impl LaneKey {
     }
 }
 
-/// The lanes of a row: at most user, anonymous and previous id, and a group.
+/// The most lanes of a row.
+pub const MOST_LANES: usize = 6;
+
+/// The lanes of a row: of the event's user, anonymous and previous id, and of the row's own ids, of
+/// which it has three at most.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 pub struct Lanes {
-    keys: [u64; 4],
+    keys: [u64; MOST_LANES],
     len: u8,
 }
 
 impl Lanes {
-    /// Adds a lane, unless it is there or there are four.
+    /// Adds a lane, unless it is there or there are [`MOST_LANES`]: no row has more.
     pub fn add(&mut self, key: LaneKey) {
         if self.iter().any(|have| have == key) {
             return;

@@ -152,8 +152,9 @@ async fn read_body(response: &mut reqwest::Response) -> Result<(Bytes, bool), Tr
     Ok((body.freeze(), false))
 }
 
-#[expect(clippy::needless_pass_by_value, reason = "it is the end of the error's way")]
 fn read_error(error: reqwest::Error) -> TransportError {
+    // The address may have a token among its parameters.
+    let error = error.without_url();
     let kind = if error.is_dns() {
         TransportErrorKind::Dns
     } else if is_tls(&error) {

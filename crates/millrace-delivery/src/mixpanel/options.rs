@@ -7,6 +7,8 @@
 use std::fmt;
 use std::net::IpAddr;
 
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD;
 use millrace_model::code::{Code, ErrorKind};
 use millrace_model::secret::Secret;
 
@@ -280,18 +282,38 @@ impl MixpanelOptions {
         MixpanelOptions { credentials: Credentials::Token, ..self.clone() }
     }
 
-    /// Blots the secrets of these options out of a text that somebody else wrote.
+    /// The credentials as the value of a Basic authorization, without the word.
+    #[must_use]
+    pub(crate) fn basic(&self) -> String {
+        let pair = match &self.credentials {
+            Credentials::Token => format!("{}:", self.token.expose()),
+            Credentials::ApiSecret(secret) => format!("{}:", secret.expose()),
+            Credentials::ServiceAccount { user, secret, .. } => {
+                format!("{user}:{}", secret.expose())
+            }
+        };
+        BASE64_STANDARD.encode(pair)
+    }
+
+    /// Blots the secrets of these options out of a text that somebody else wrote: as they are, and
+    /// as they stand in the authorization header, which a proxy may repeat in its page of errors.
     #[must_use]
     pub(crate) fn redact(&self, text: &str) -> String {
-        let blot = |text: String, secret: &Secret| match secret.is_empty() {
+        let blot = |text: String, secret: &str| match secret.is_empty() {
             true => text,
-            false => text.replace(secret.expose(), "****"),
+            false => text.replace(secret, "****"),
         };
-        let text = blot(text.to_owned(), &self.token);
+        // First the longest: the others may be a part of it.
+        let text = blot(text.to_owned(), &self.basic());
+        let text = match self.token.is_empty() {
+            true => text,
+            false => blot(text, &self.as_token().basic()),
+        };
+        let text = blot(text, self.token.expose());
         match &self.credentials {
             Credentials::Token => text,
             Credentials::ServiceAccount { secret, .. } | Credentials::ApiSecret(secret) => {
-                blot(text, secret)
+                blot(text, secret.expose())
             }
         }
     }
@@ -343,6 +365,8 @@ mod tests {
         let shown = format!("{account:?}");
         assert!(!shown.contains("tok-1") && !shown.contains("s3cret"), "{shown}");
         assert_eq!(account.redact("bad tok-1 or s3cret"), "bad **** or ****");
+        let headers = format!("{} {}", account.basic(), options.basic());
+        assert_eq!(account.redact(&headers), "**** ****");
         assert!(options.clone().with_api_secret(Secret::new("")).is_err());
         let secret = options.with_api_secret(Secret::new("old-secret")).unwrap();
         assert_eq!(secret.redact("old-secret of tok-1"), "**** of ****");

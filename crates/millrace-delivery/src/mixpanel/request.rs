@@ -13,8 +13,6 @@ use std::borrow::Cow;
 use std::fmt;
 use std::io::Write;
 
-use base64::Engine as _;
-use base64::prelude::BASE64_STANDARD;
 use bytes::Bytes;
 use flate2::Compression;
 use flate2::write::GzEncoder;
@@ -149,7 +147,7 @@ pub(crate) fn request<'a>(
             if let Credentials::ServiceAccount { project_id, .. } = options.credentials() {
                 params.push(("project_id", project_id.clone()));
             }
-            headers.push(("authorization", authorization(options)));
+            headers.push(("authorization", format!("Basic {}", options.basic())));
             let encoding = if options.gzip() { Encoding::Gzip } else { Encoding::Identity };
             (encoding, events(bodies))
         }
@@ -175,15 +173,6 @@ pub(crate) fn probe(options: &MixpanelOptions) -> RequestParts {
     // Strict whatever the options say: without the checks it would be stored.
     let plain = options.clone().with_gzip(false).with_strict(true);
     request(Endpoint::Import, std::iter::once(NAMELESS), &plain)
-}
-
-fn authorization(options: &MixpanelOptions) -> String {
-    let pair = match options.credentials() {
-        Credentials::Token => format!("{}:", options.token().expose()),
-        Credentials::ApiSecret(secret) => format!("{}:", secret.expose()),
-        Credentials::ServiceAccount { user, secret, .. } => format!("{user}:{}", secret.expose()),
-    };
-    format!("Basic {}", BASE64_STANDARD.encode(pair))
 }
 
 fn events<'a>(bodies: impl Iterator<Item = &'a [u8]> + Clone) -> Vec<u8> {

@@ -362,11 +362,11 @@ fn flag(value: &Value) -> Option<bool> {
     }
 }
 
-/// The region of a word, with or without the flag that Segment's console puts behind it.
 /// The regions as Segment's page offers them; it refuses others, a bare `EU` included.
 const LABELS: [(&str, Region); 3] =
     [("US 🇺🇸", Region::Us), ("EU 🇪🇺", Region::Eu), ("IN 🇮🇳", Region::In)];
 
+/// The region of a word, with or without the flag that Segment's console puts behind it.
 fn region_of(text: &str) -> Option<Region> {
     let is_flag = |c: char| ('\u{1F1E6}'..='\u{1F1FF}').contains(&c) || c.is_whitespace();
     match text.trim_end_matches(is_flag).trim_start().to_ascii_lowercase().as_str() {

@@ -206,18 +206,30 @@ fn unclear(status: u16) -> Receipt {
 }
 
 /// The forms of success: `status` 1 or `"OK"`, else `code` 200, and no `error` text. None when the
-/// answer speaks of none of the three. Only 0 is documented as a failure, so that any number above
-/// it is a success, too.
+/// answer speaks of none of the three, or when its parts contradict each other: that is no evidence
+/// of anything. Only 0 is documented as a failure, so that small numbers above it are a success,
+/// too; from 100 on they are HTTP statuses, of which only those of success are one.
 fn says_success(answer: &Value) -> Option<bool> {
-    if answer.get("error").is_some_and(|error| !error.is_null()) {
+    if error_of(answer).is_some() {
         return Some(false);
     }
-    match (answer.get("status"), answer.get("code")) {
-        (Some(Value::String(status)), _) => Some(status.eq_ignore_ascii_case("ok")),
-        (Some(status), _) => Some(status.as_u64().is_some_and(|status| status > 0)),
-        (None, Some(code)) => Some(code.as_u64() == Some(200)),
-        (None, None) => None,
-    }
+    let code = answer.get("code").map(|code| code.as_u64() == Some(200));
+    let status = match answer.get("status") {
+        Some(Value::String(status)) => status.eq_ignore_ascii_case("ok"),
+        Some(status) => match status.as_u64() {
+            Some(0) => false,
+            Some(1..=99 | 200..=299) => true,
+            Some(_) | None => return None,
+        },
+        None => return code,
+    };
+    if status && code == Some(false) { None } else { Some(status) }
+}
+
+/// What an answer says went wrong. Some write an empty text where others write null
+/// (`reference/mixpanel-api.md` 2.1).
+pub(crate) fn error_of(answer: &Value) -> Option<&Value> {
+    answer.get("error").filter(|error| !error.is_null() && error.as_str() != Some(""))
 }
 
 /// How many rows were taken, if the answer says it.

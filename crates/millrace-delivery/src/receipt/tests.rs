@@ -37,6 +37,9 @@ fn every_form_of_answer_has_its_meaning() {
         (200, r#"{"code":200,"num_good_events":3,"error":null,"status":1}"#, "delivered"),
         (200, r#"{"error":null,"status":1}"#, "delivered"),
         (200, r#"{"code":200}"#, "delivered"),
+        (200, r#"{"error":"","status":1}"#, "delivered"),
+        (200, r#"{"status":2}"#, "delivered"),
+        (200, r#"{"status":200}"#, "delivered"),
         (200, " 1\n", "delivered"),
         // Taken in part, without a word about which.
         (200, r#"{"code":200,"num_records_imported":2,"status":"OK"}"#, "bisect true"),
@@ -44,6 +47,7 @@ fn every_form_of_answer_has_its_meaning() {
         // Refused with status 200.
         (200, "0", "bisect true"),
         (200, r#"{"error":"bad data","status":0}"#, "bisect true"),
+        (200, r#"{"error":"","status":0}"#, "bisect true"),
         (200, r#"{"error":"bad data","status":1}"#, "bisect true"),
         (200, r#"{"error":"$token, missing or empty","status":0}"#, "pause MR3002"),
         // Unreadable with status 200.
@@ -53,6 +57,14 @@ fn every_form_of_answer_has_its_meaning() {
         (200, "[1]", "retry MR3009 true"),
         (200, "{}", "retry MR3009 true"),
         (200, r#"{"hello":1}"#, "retry MR3009 true"),
+        // Neither a success nor a refusal: numbers that are no answer of Mixpanel's, and answers
+        // whose parts contradict each other.
+        (200, r#"{"status":500}"#, "retry MR3009 true"),
+        (200, r#"{"status":404,"message":"no such page"}"#, "retry MR3009 true"),
+        (200, r#"{"status":-1}"#, "retry MR3009 true"),
+        (200, r#"{"status":true}"#, "retry MR3009 true"),
+        (200, r#"{"code":400,"status":1}"#, "retry MR3009 true"),
+        (200, r#"{"code":500,"status":"OK"}"#, "retry MR3009 true"),
         (200, "<!doctype html><html></html>", "pause MR3006"),
         // Refused row by row.
         (

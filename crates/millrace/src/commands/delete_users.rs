@@ -4,6 +4,7 @@
 //! goes with its retention. Deleting again does no harm, so there is nothing to remember between
 //! two runs.
 
+use std::collections::HashSet;
 use std::fs::File;
 use std::io::{self, BufRead as _, BufReader, Write as _};
 use std::path::{Path, PathBuf};
@@ -13,7 +14,6 @@ use millrace_delivery::mixpanel::MixpanelOptions;
 use millrace_delivery::mixpanel::deletion::sending::{DeletionError, DeletionStep, send_deletions};
 use millrace_delivery::mixpanel::deletion::{DeletionApi, DeletionRequest, deletion_requests};
 use millrace_delivery::mixpanel::http::{HttpTimeouts, HttpTransport};
-use millrace_model::secret::Secret;
 use millrace_model::time::SystemClock;
 use serde_json::{Value, json};
 
@@ -59,13 +59,13 @@ fn find<'c>(config: &'c Config, id: &str) -> Result<&'c Integration, Failure> {
 fn api(integration: &Integration, named: Option<&str>) -> Result<DeletionApi, Failure> {
     let settings = &integration.mapping.settings;
     let text = |name: &str| settings.get(name).and_then(|setting| setting.value.as_str());
-    let given = integration.gdpr_api_token.clone();
-    let token = given.or_else(|| text("gdprApiToken").map(Secret::new));
+    let token = integration.gdpr_api_token.clone();
     DeletionApi::from_settings(named.or_else(|| text("userDeletionApi")), token)
         .map_err(Failure::usage)
 }
 
-/// The ids of a file, one a line; blank lines are passed over.
+/// The ids of a file, one a line; blank lines are passed over, and so is an id that stands there
+/// already: it would count as two users.
 fn read_ids(path: &Path) -> Result<Vec<String>, Failure> {
     let shown = path.display();
     let file = File::open(path)
@@ -73,6 +73,7 @@ fn read_ids(path: &Path) -> Result<Vec<String>, Failure> {
         .map_err(Failure::usage)?;
     let mut file = BufReader::new(file);
     let mut ids = Vec::new();
+    let mut seen = HashSet::new();
     let mut line = Vec::new();
     for number in 1_u64.. {
         line.clear();
@@ -93,9 +94,13 @@ fn read_ids(path: &Path) -> Result<Vec<String>, Failure> {
             continue;
         }
         let id = std::str::from_utf8(id).map_err(|_| wrong("the id is not UTF-8 text"))?;
+        if seen.contains(id) {
+            continue;
+        }
         if ids.len() == MOST_IDS {
             return Err(wrong("a run takes a million ids; split the file"));
         }
+        seen.insert(id.to_owned());
         ids.push(id.to_owned());
     }
     if ids.is_empty() {
@@ -112,9 +117,9 @@ fn send(
     let transport = HttpTransport::new(options.region(), HttpTimeouts::default())
         .map_err(Failure::unavailable)?;
     let clock = SystemClock::default();
-    let pace = told.api.pace();
+    let api = told.api;
     let sending =
-        send_deletions(requests, pace, options, &transport, &clock, |step| told.step(step));
+        send_deletions(requests, api, options, &transport, &clock, |step| told.step(step));
     Ok(super::runtime()?.block_on(sending))
 }
 

@@ -95,6 +95,41 @@ region = "eur"
 }
 
 #[test]
+fn mistakes_in_credentials_hide_no_other() {
+    let wrong = "api_secret = 7\nstrict = \"no\"";
+    let text = changed("region = \"eu\"", &format!("region = \"eu\"\n{wrong}"))
+        + &format!("[integrations.projects.other]\ntoken = \"t\"\n{wrong}\n");
+    let found = mistakes(&text);
+    assert_eq!(found.len(), 4, "{found:?}");
+}
+
+#[test]
+fn the_privacy_token_of_rudderstack_is_a_secret() {
+    let settings = |lines: &str| format!("{MINIMAL}\n[integrations.settings]\n{lines}");
+    for (text, wanted, warnings) in [
+        (settings("gdprApiToken = { env = \"GDPR\" }"), Some("value-of-GDPR"), 0),
+        (settings("gdprApiToken = \"g-secret-1\""), Some("g-secret-1"), 1),
+        (settings("gdprApiToken = \"\""), None, 0),
+        (
+            changed("region", "gdpr_api_token = { env = \"GDPR\" }\nregion"),
+            Some("value-of-GDPR"),
+            0,
+        ),
+    ] {
+        let (config, warned) = parse(&text).unwrap();
+        let integration = &config.integrations[0];
+        let token = integration.gdpr_api_token.as_ref().map(|token| token.expose().to_owned());
+        assert_eq!((token.as_deref(), warned.len()), (wanted, warnings), "{text}");
+        assert!(integration.mapping.settings.is_empty(), "it is no setting of a blueprint");
+        assert!(!format!("{config:?} {warned:?}").contains("g-secret-1"), "secrets stay in");
+    }
+    let twice = changed("region", "gdpr_api_token = \"a\"\nregion")
+        + "[integrations.settings]\ngdprApiToken = \"b\"";
+    let found = mistakes(&twice);
+    assert!(found.len() == 1 && found[0].contains("is said in `settings` as well"), "{found:?}");
+}
+
+#[test]
 fn each_mistake_is_told_once_with_what_to_do() {
     let integration = "region = \"eu\"";
     for (text, expected) in [
@@ -391,7 +426,7 @@ fn mistakes_in_connections_and_projects_are_told() {
     let with = |more: &str| changed("region = \"eu\"", &format!("region = \"eu\"\n{more}"));
     let without = |settings: &str| changed(CONNECTION, &format!("settings = {{ {settings} }}\n"));
     for (text, expected) in [
-        (without("apiRegion = \"EU\""), "MR5005 `integrations` needs `token`"),
+        (without("apiRegion = \"EU 🇪🇺\""), "MR5005 `integrations` needs `token`"),
         (
             without("projectToken = { env = \"T\" }, apiRegion = \"Mars\""),
             "MR5004 `apiRegion` names no region",
@@ -405,7 +440,7 @@ fn mistakes_in_connections_and_projects_are_told() {
             "`integrations.token` is said in `settings` as well",
         ),
         (
-            with("settings = { apiRegion = \"US\" }"),
+            with("settings = { apiRegion = \"US 🇺🇸\" }"),
             "`integrations.region` is said in `settings` as well",
         ),
         (

@@ -106,6 +106,14 @@ impl DeletionApi {
         }
     }
 
+    /// Blots the token for privacy requests out of a text that somebody else wrote.
+    pub(crate) fn redact(&self, text: String) -> String {
+        match self {
+            DeletionApi::Engage => text,
+            DeletionApi::Task { gdpr_token } => text.replace(gdpr_token.expose(), "****"),
+        }
+    }
+
     /// How long to wait between two requests: tasks are limited to one a second
     /// (`reference/mixpanel-api.md` 8).
     #[must_use]
@@ -260,11 +268,11 @@ fn read_success(body: &[u8]) -> DeletionAnswer {
         Some(status) => status.as_u64() == Some(0),
         None => false,
     };
-    match answer.get("error") {
+    match receipt::error_of(&answer) {
         Some(Value::String(error)) => return refused(error),
-        Some(Value::Null) | None if failed => return refused("the answer says no more"),
-        Some(Value::Null) | None => {}
         Some(other) => return refused(&other.to_string()),
+        None if failed => return refused("the answer says no more"),
+        None => {}
     }
     DeletionAnswer::Taken { task: task_of(&answer) }
 }

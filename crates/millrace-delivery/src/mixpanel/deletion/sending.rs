@@ -9,7 +9,7 @@ use std::time::Duration;
 use millrace_model::code::Code;
 use millrace_model::time::Clock;
 
-use super::{DeletionAnswer, DeletionRequest, read_deletion_answer};
+use super::{DeletionAnswer, DeletionApi, DeletionRequest, read_deletion_answer};
 use crate::mixpanel::{MixpanelOptions, Transport};
 
 /// How often a request is sent before it is given up.
@@ -65,7 +65,7 @@ impl DeletionError {
     }
 }
 
-/// Sends the requests; `told` hears of every step.
+/// Sends the requests at the pace of their API; `told` hears of every step.
 ///
 /// # Errors
 /// When a request was refused, or not taken within its attempts. The requests before it have been
@@ -76,15 +76,17 @@ impl DeletionError {
 /// does no harm.
 pub async fn send_deletions(
     requests: Vec<DeletionRequest>,
-    pace: Duration,
+    api: &DeletionApi,
     options: &MixpanelOptions,
     transport: &dyn Transport,
     clock: &dyn Clock,
     mut told: impl FnMut(DeletionStep),
 ) -> Result<(), DeletionError> {
+    // The answer may repeat what was sent (promise 8).
+    let blot = |words: &str| api.redact(options.redact(words));
     for (place, request) in requests.into_iter().enumerate() {
         if place > 0 {
-            tokio::time::sleep(pace).await;
+            tokio::time::sleep(api.pace()).await;
         }
         let mut wait = FIRST_WAIT;
         for attempt in 1.. {
@@ -95,14 +97,14 @@ pub async fn send_deletions(
                     break;
                 }
                 DeletionAnswer::Refused { words } => {
-                    return Err(DeletionError::Refused { words: options.redact(&words) });
+                    return Err(DeletionError::Refused { words: blot(&words) });
                 }
                 DeletionAnswer::Later { words, .. } if attempt == ATTEMPTS => {
-                    return Err(DeletionError::Away { words: options.redact(&words) });
+                    return Err(DeletionError::Away { words: blot(&words) });
                 }
                 DeletionAnswer::Later { after, words } => {
                     let span = after.unwrap_or_default().max(wait);
-                    told(DeletionStep::Waiting { span, words: options.redact(&words) });
+                    told(DeletionStep::Waiting { span, words: blot(&words) });
                     tokio::time::sleep(span).await;
                     wait *= 2;
                 }
@@ -122,7 +124,7 @@ mod tests {
     use millrace_model::time::{ManualClock, UnixMillis};
 
     use super::*;
-    use crate::mixpanel::deletion::{DeletionApi, deletion_requests};
+    use crate::mixpanel::deletion::deletion_requests;
     use crate::mixpanel::{Region, RequestParts, Response, TransportFuture};
 
     /// Answers with the statuses of a list, then with success.
@@ -136,7 +138,10 @@ mod tests {
         fn send(&self, _request: RequestParts) -> TransportFuture<'_> {
             *self.sent.lock().unwrap() += 1;
             let status = self.statuses.lock().unwrap().pop_front().unwrap_or(200);
-            let body = if status == 200 { "1" } else { r#"{"error":"no, tok"}"# };
+            let body = match status {
+                200 => "1",
+                _ => r#"{"error":"no, tok, Bearer g1, Basic dG9rOg=="}"#,
+            };
             let body = Bytes::from(body);
             let response = Response { status, retry_after: None, body, cut: false };
             Box::pin(std::future::ready(Ok(response)))
@@ -144,6 +149,13 @@ mod tests {
     }
 
     fn run(statuses: &[u16]) -> (Result<(), DeletionError>, Vec<DeletionStep>, usize) {
+        run_with(&DeletionApi::Engage, statuses)
+    }
+
+    fn run_with(
+        api: &DeletionApi,
+        statuses: &[u16],
+    ) -> (Result<(), DeletionError>, Vec<DeletionStep>, usize) {
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_time()
             .start_paused(true)
@@ -151,12 +163,11 @@ mod tests {
             .unwrap();
         let options = MixpanelOptions::new(Region::Us, Secret::new("tok")).unwrap();
         let ids: Vec<String> = (0..2_500).map(|n| format!("u{n}")).collect();
-        let requests = deletion_requests(&ids, &DeletionApi::Engage, &options);
+        let requests = deletion_requests(&ids, api, &options);
         let script = Script { statuses: Mutex::new(statuses.to_vec().into()), ..Script::default() };
         let clock = ManualClock::at(UnixMillis(0));
         let mut steps = Vec::new();
-        let pace = Duration::from_secs(1);
-        let sending = send_deletions(requests, pace, &options, &script, &clock, |step| {
+        let sending = send_deletions(requests, api, &options, &script, &clock, |step| {
             steps.push(step);
         });
         let result = runtime.block_on(sending);
@@ -193,11 +204,16 @@ mod tests {
 
     #[test]
     fn what_is_refused_ends_it_without_showing_the_token() {
-        let (result, steps, sent) = run(&[200, 401]);
-        assert_eq!((taken(&steps), sent), (vec![1_000], 2));
-        let error = result.unwrap_err();
-        assert!(matches!(error, DeletionError::Refused { .. }));
-        assert!(!error.to_string().contains("tok"), "{error}");
+        let task = DeletionApi::Task { gdpr_token: Secret::new("g1") };
+        for (api, first) in [(&DeletionApi::Engage, 1_000), (&task, 1_999)] {
+            let (result, steps, sent) = run_with(api, &[200, 401]);
+            assert_eq!((taken(&steps), sent), (vec![first], 2));
+            let error = result.unwrap_err();
+            assert!(matches!(error, DeletionError::Refused { .. }));
+            let told = error.to_string();
+            assert!(!told.contains("tok") && !told.contains("dG9r"), "{error}");
+            assert!(matches!(api, DeletionApi::Engage) || !told.contains("g1"), "{error}");
+        }
     }
 
     #[test]

@@ -6,8 +6,6 @@
 
 use std::io::Write as _;
 
-use base64::Engine as _;
-use base64::prelude::BASE64_STANDARD;
 use bytes::Bytes;
 use flate2::Compression;
 use flate2::write::GzEncoder;
@@ -21,6 +19,9 @@ use crate::mixpanel::transport::{Response, Transport, TransportError};
 
 /// How much of a refusal's text is shown.
 const SHOWN_CHARS: usize = 500;
+
+/// How many refused rows are shown: as many as Mixpanel names (`reference/mixpanel-api.md` 3.3).
+const SHOWN_ROWS: usize = 10;
 
 /// A table as the list of the project has it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -171,11 +172,10 @@ impl<'a> LookupTables<'a> {
         options: &'a MixpanelOptions,
         transport: &'a dyn Transport,
     ) -> Result<LookupTables<'a>, LookupTableError> {
-        let Credentials::ServiceAccount { user, secret, project_id } = options.credentials() else {
+        let Credentials::ServiceAccount { project_id, .. } = options.credentials() else {
             return Err(LookupTableError::NoServiceAccount);
         };
-        let plain = format!("{user}:{}", secret.expose());
-        let authorization = format!("Basic {}", BASE64_STANDARD.encode(plain));
+        let authorization = format!("Basic {}", options.basic());
         Ok(LookupTables { options, transport, authorization, project_id })
     }
 
@@ -272,7 +272,8 @@ impl<'a> LookupTables<'a> {
         match response.status {
             400 | 422 => {
                 let rows = body.get("failed_records").and_then(Value::as_array);
-                let rows = rows.into_iter().flatten().map(failed_record).collect();
+                let rows = rows.into_iter().flatten().take(SHOWN_ROWS);
+                let rows = rows.map(|row| self.failed_record(row)).collect();
                 LookupTableError::Refused { message, rows }
             }
             401 | 403 => LookupTableError::Credentials(message),
@@ -287,15 +288,15 @@ impl<'a> LookupTables<'a> {
             status => LookupTableError::Unexpected { status, message },
         }
     }
-}
 
-fn failed_record(one: &Value) -> FailedRecord {
-    let index = one.get("index").and_then(Value::as_u64);
-    let message = match one.get("message").and_then(Value::as_str) {
-        Some(text) => text.to_owned(),
-        None => one.to_string(),
-    };
-    FailedRecord { index, message: message.chars().take(SHOWN_CHARS).collect() }
+    fn failed_record(&self, one: &Value) -> FailedRecord {
+        let index = one.get("index").and_then(Value::as_u64);
+        let message = match one.get("message").and_then(Value::as_str) {
+            Some(text) => self.options.redact(text),
+            None => self.options.redact(&one.to_string()),
+        };
+        FailedRecord { index, message: message.chars().take(SHOWN_CHARS).collect() }
+    }
 }
 
 fn gzip(csv: &[u8]) -> std::io::Result<Vec<u8>> {

@@ -98,8 +98,8 @@ impl VendorWords {
     }
 }
 
-/// Of an API secret that was left empty, which is the same as none.
-fn is_empty_text(field: &Field<'_>) -> bool {
+/// Of a secret that was left empty, which is the same as none.
+pub(super) fn is_empty_text(field: &Field<'_>) -> bool {
     matches!(field.value, toml::de::DeValue::String(text) if text.is_empty())
 }
 
@@ -151,8 +151,10 @@ pub(super) fn read(
             _ => read_destination(section, keys, has_twin, report),
         },
     };
-    let own = read_credentials(keys, report)?;
-    let strict = read_strict(keys.strict.as_ref(), report)?;
+    // Both are looked at before either ends it: all mistakes are told at once.
+    let own = read_credentials(keys, report);
+    let strict = read_strict(keys.strict.as_ref(), report);
+    let (own, strict) = (own?, strict?);
     let settings = settings.filter(|_| sound);
     let credentials = own.or_else(|| settings.as_ref().and_then(|said| said.credentials.clone()));
     let strict = strict.or_else(|| settings.and_then(|said| said.strict)).unwrap_or(true);
@@ -218,8 +220,9 @@ fn read_project(
         (None, None) => own.map(|own| own.destination.clone()),
         _ => read_destination(&section, &keys, has_twin, report),
     };
-    let credentials = read_credentials(&keys, report)?;
-    let strict = read_strict(keys.strict.as_ref(), report)?;
+    let credentials = read_credentials(&keys, report);
+    let strict = read_strict(keys.strict.as_ref(), report);
+    let (credentials, strict) = (credentials?, strict?);
     let strict = strict.unwrap_or_else(|| own.is_none_or(|own| own.strict));
     let connection = Connection { token: token?, destination: destination?, credentials, strict };
     let name = name?;

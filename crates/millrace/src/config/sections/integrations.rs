@@ -7,8 +7,9 @@ use millrace_delivery::mixpanel::vendor_settings::is_vendor_setting;
 use millrace_model::code::Code;
 use millrace_model::diagnostic::nearest;
 use millrace_model::id::PipelineId;
+use millrace_model::secret::Secret;
 
-use super::connection::{self, ConnectionKeys, VendorWords};
+use super::connection::{self, ConnectionKeys, VendorWords, is_empty_text};
 use super::{Named, YEAR, identifier, json, name_text, non_empty, refuse_second};
 use crate::config::document::{Field, Report, Section};
 use crate::config::quantity::{show_span, span};
@@ -17,6 +18,9 @@ use crate::config::tree::{BlueprintRef, BlueprintUse, Integration, Pipeline, Set
 
 /// How long a row is tried (DESIGN 9.16).
 const RETRY_HORIZON: Duration = Duration::from_secs(5 * 86_400);
+
+/// RudderStack's name of the token for privacy requests: a secret, and so no setting of a blueprint.
+const GDPR_SETTING: &str = "gdprApiToken";
 
 /// Reads the integrations and checks what they refer to.
 pub(super) fn read(
@@ -74,14 +78,11 @@ fn read_one<'d>(
         (Some(field), Some(name)) => known_pipeline(field, name, pipelines, report),
         _ => None,
     };
-    let gdpr_api_token = match gdpr {
-        Some(field) => secrets::read(&field, report, Literal::Warned).map(Some),
-        None => Some(None),
-    };
     let settings = match settings {
         Some(field) => field.table(report).map(Some),
         None => Some(None),
     };
+    let gdpr_api_token = read_gdpr_token(gdpr, settings.iter().flatten().next(), report);
     let words = settings.iter().flatten().map(|section| VendorWords::read(section, report)).next();
     let connection = connection::read(&section, &keys, words.unwrap_or_default(), has_twin, report);
     let projects = match projects {
@@ -159,9 +160,33 @@ fn blueprint_ref(text: &str, report: &Report<'_>) -> BlueprintRef {
     }
 }
 
+/// Reads the token for privacy requests, in our words or in RudderStack's. None only after a mistake.
+#[expect(clippy::option_option, reason = "the outer one says whether all is well")]
+fn read_gdpr_token(
+    own: Option<Field<'_>>,
+    settings: Option<&Section<'_>>,
+    report: &mut Report<'_>,
+) -> Option<Option<Secret>> {
+    let theirs = settings
+        .and_then(|section| section.entries().find(|(name, ..)| *name == GDPR_SETTING))
+        .map(|(_, _, field)| field)
+        .filter(|field| !is_empty_text(field));
+    match (own, theirs) {
+        (Some(field), Some(_)) => {
+            field.wrong(report, "is said in `settings` as well", Some("keep one".to_owned()));
+            None
+        }
+        (Some(field), None) | (None, Some(field)) => {
+            secrets::read(&field, report, Literal::Warned).map(Some)
+        }
+        (None, None) => Some(None),
+    }
+}
+
 fn read_settings(section: &Section<'_>, report: &mut Report<'_>) -> BTreeMap<String, Setting> {
     let mut settings = BTreeMap::new();
-    for (name, at, field) in section.entries().filter(|(name, ..)| !is_vendor_setting(name)) {
+    let of_blueprint = |name: &str| !is_vendor_setting(name) && name != GDPR_SETTING;
+    for (name, at, field) in section.entries().filter(|(name, ..)| of_blueprint(name)) {
         match json(field.value) {
             Some(value) => {
                 settings.insert(name.to_owned(), Setting { value, place: report.place(at) });
