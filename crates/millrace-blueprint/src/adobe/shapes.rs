@@ -136,10 +136,10 @@ fn json_members(place: Place, text: &str, problems: &mut Problems) -> Option<Vec
         problems.add(place, Code::BadValue, message, hint.map(str::to_owned));
         None
     };
-    let value: Value = match serde_json::from_str(text) {
+    let value: Value = match serde_json::from_str(&with_quoted_references(text)) {
         Ok(value) => value,
         Err(error) => {
-            let hint = text.contains("{{").then_some("a reference stands in quotes: \"{{name}}\"");
+            let hint = text.contains("{{").then_some("a reference is a value: \"a\": {{name}}");
             return refuse(format!("the properties are no JSON: {error}"), hint);
         }
     };
@@ -148,6 +148,33 @@ fn json_members(place: Place, text: &str, problems: &mut Problems) -> Option<Vec
         Some(_) => refuse("event properties are an object".to_owned(), None),
         None => refuse("the properties are nested too deeply".to_owned(), None),
     }
+}
+
+/// The text with quotes around the references that stand as values: `{"a": {{name}}}`. Outside of
+/// texts two opening braces in a row are no JSON, so they can be nothing else.
+fn with_quoted_references(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    let mut rest = text;
+    let mut in_text = false;
+    while let Some(first) = rest.chars().next() {
+        let reference = rest.strip_prefix("{{").filter(|_| !in_text);
+        if let Some((name, behind)) = reference.and_then(|inner| inner.split_once("}}")) {
+            out.push_str(&Value::String(format!("{{{{{name}}}}}")).to_string());
+            rest = behind;
+            continue;
+        }
+        let escaped = in_text && first == '\\';
+        in_text ^= first == '"';
+        let length = if escaped {
+            first.len_utf8() + rest.chars().nth(1).map_or(0, char::len_utf8)
+        } else {
+            first.len_utf8()
+        };
+        let (taken, behind) = rest.split_at_checked(length).unwrap_or((rest, ""));
+        out.push_str(taken);
+        rest = behind;
+    }
+    out
 }
 
 /// JSON as a node of the file, all of it at one place; none when it is nested too deeply.

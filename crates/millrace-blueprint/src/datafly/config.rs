@@ -5,6 +5,7 @@ use millrace_model::code::Code;
 use super::layer::{self, CREDENTIALS, Layer, Lists};
 use super::nodes;
 use super::rules::{self, Call};
+use super::steps;
 use super::target::Slots;
 use crate::syntax::ast::{Place, words};
 use crate::syntax::parts::{known_keys, map, member, switch, text};
@@ -43,6 +44,9 @@ struct Frame {
 /// to go on with; others are added and the rest is looked at.
 pub(crate) fn read(root: &Node, problems: &mut Problems) -> Option<Node> {
     let members = map(root, "a config", problems)?;
+    if member(members, "steps").is_some() && !says_two(members) {
+        return steps::read(root, members, problems);
+    }
     if !is_version_two(root, members, problems) {
         return None;
     }
@@ -92,27 +96,32 @@ pub(crate) fn read(root: &Node, problems: &mut Problems) -> Option<Node> {
     ))
 }
 
+fn says_two(members: &[(Key, Node)]) -> bool {
+    let version = member(members, "version").map(|node| &node.value);
+    matches!(version, Some(NodeValue::Scalar(Scalar { text, .. })) if text == "2")
+}
+
 /// The version must be 2; the older form with steps has none.
 fn is_version_two(root: &Node, members: &[(Key, Node)], problems: &mut Problems) -> bool {
     if let Some((key, _)) = members.iter().find(|(key, _)| key.text == "steps") {
-        let hint = "save the blueprint once in Datafly's current editor, which writes version 2, \
-                    or write its steps as rules: docs/blueprints/datafly.md";
-        let message = "the older form with `steps` is not taken";
+        let hint = "take `version: 2` away: the older form with `steps` has no version";
+        let message = "a config of version 2 has no `steps`";
         problems.add(key.place, Code::BadValue, message, Some(hint.to_owned()));
         return false;
     }
-    let version = member(members, "version");
-    match version.map(|node| (&node.value, node)) {
-        Some((NodeValue::Scalar(Scalar { text, .. }), _)) if text == "2" => true,
-        other => {
-            let place = other.map_or(root.place, |(_, node)| node.place);
-            let hint = "configs of version 2 are read; for another version save the blueprint in \
-                        Datafly's current editor";
-            let message = "the version of the config is not 2";
-            problems.add(place, Code::BadValue, message, Some(hint.to_owned()));
-            false
-        }
+    if says_two(members) {
+        return true;
     }
+    let place = member(members, "version").map_or(root.place, |node| node.place);
+    let hint = "configs of version 2 and those with `steps` are read; for another version save the \
+                blueprint in Datafly's current editor";
+    problems.add(
+        place,
+        Code::BadValue,
+        "the version of the config is not 2",
+        Some(hint.to_owned()),
+    );
+    false
 }
 
 fn delivery_mode(node: &Node, problems: &mut Problems) {

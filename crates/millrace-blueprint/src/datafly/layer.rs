@@ -128,7 +128,7 @@ impl Lists<'_> {
         }
     }
 
-    fn required(
+    pub(super) fn required(
         &mut self,
         node: &Node,
         members: &[(Key, Node)],
@@ -164,7 +164,7 @@ impl Lists<'_> {
     }
 
     /// A value that stands in the config itself: a text, a number, true, false, or a list of them.
-    fn constant(&mut self, node: &Node) -> Option<Node> {
+    pub(super) fn constant(&mut self, node: &Node) -> Option<Node> {
         match &node.value {
             NodeValue::Scalar(Scalar { text, plain: true, .. })
                 if matches!(text.as_str(), "true" | "false")

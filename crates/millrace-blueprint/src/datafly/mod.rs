@@ -1,4 +1,4 @@
-//! Configs of Datafly Signal, version 2, as blueprints.
+//! Configs of Datafly Signal, version 2 and the older form with steps, as blueprints.
 //!
 //! A config is translated to the tree of the blueprint that says the same, node by node and with the
 //! place of each, and that tree is read like any other. So a config can say nothing that a blueprint
@@ -8,6 +8,8 @@
 //! | module | owns |
 //! | --- | --- |
 //! | `config` | the document: its keys, layers, and the rules that come of it |
+//! | `steps` | the older form: its steps, and the rules that come of them |
+//! | `condition` | its expressions |
 //! | `layer` | lists of mappings, enrichments and transforms |
 //! | `source` | source paths as expressions |
 //! | `target` | what a target path means for Mixpanel, and the values gathered by target |
@@ -19,11 +21,13 @@
 //! (the form of enrichments and transforms, what targets mean at Mixpanel) is decided here and
 //! stands in docs/blueprints/datafly.md.
 
+mod condition;
 mod config;
 mod layer;
 mod nodes;
 mod rules;
 mod source;
+mod steps;
 mod target;
 mod transform;
 

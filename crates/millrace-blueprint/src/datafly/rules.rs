@@ -5,11 +5,11 @@
 
 use millrace_model::code::Code;
 
-use super::nodes::{list, named, quoted, scalar};
+use super::nodes::{key, list, named, quoted, scalar};
 use super::target::{Single, Slots, Target, Tree};
 use crate::syntax::ast::Place;
 use crate::syntax::problems::Problems;
-use crate::syntax::tree::{Key, Node};
+use crate::syntax::tree::{Key, Node, NodeValue};
 
 const USER: &str = "identifier($.userId ?| $.user_id)";
 const DEVICE: &str = "without_prefix(identifier($.anonymousId ?| $.anonymous_id ?| \
@@ -140,6 +140,79 @@ pub(super) fn pass_the_rest(place: Place, slots: &Slots) -> Vec<Node> {
     ]
 }
 
+/// The rule of a config with steps, which has one payload for the calls of all types.
+pub(super) fn all_calls(place: Place, slots: &Slots) -> Node {
+    let own = [("page", Call::Page.name()), ("screen", Call::Screen.name())];
+    let own = own.into_iter().rev().fold(scalar(place, "$.event"), |other, (kind, name)| {
+        let when = format!("type = \"{kind}\"");
+        let members =
+            vec![("when", scalar(place, when)), ("then", scalar(place, name)), ("else", other)];
+        named(place, members)
+    });
+    let mapped = slots.single(Single::Name);
+    let kinds = "type in [\"track\", \"page\", \"screen\"]".to_owned();
+    let (name, takes) = match mapped.as_ref().map(|node| (node, &node.value)) {
+        Some((_, NodeValue::Scalar(name))) if name.text.starts_with('"') => {
+            // A constant: identify calls have that name, too.
+            let kinds = "type in [\"track\", \"page\", \"screen\", \"identify\"]".to_owned();
+            (scalar(place, name.text.clone()), kinds)
+        }
+        Some((_, NodeValue::Scalar(name))) => {
+            let exists = format!("exists({})", name.text);
+            let members = vec![
+                ("when", scalar(place, exists.clone())),
+                ("then", scalar(place, name.text.clone())),
+                ("else", own),
+            ];
+            (named(place, members), format!("{kinds} or (type = \"identify\" and {exists})"))
+        }
+        Some((node, _)) => ((*node).clone(), kinds),
+        None => (own, kinds),
+    };
+    let update = "type in [\"track\", \"page\", \"screen\", \"identify\"]";
+    let mut sent: Vec<Node> =
+        joins(place).into_iter().map(|node| only_when(node, "type = \"identify\"")).collect();
+    for node in actions(place, slots, Some(name), None) {
+        let is_event = matches!(&node.value,
+            NodeValue::Map(members) if members.iter().any(|(key, _)| key.text == "event"));
+        sent.push(only_when(node, if is_event { &takes } else { update }));
+    }
+    if let Some(group_key) = slots.single(Single::GroupKey) {
+        sent.push(only_when(group_action(place, slots, group_key), "type = \"group\""));
+    }
+    rule(place, "Calls", None, ("send", list(place, sent)))
+}
+
+/// An action for which another condition must hold, too.
+fn only_when(mut node: Node, condition: &str) -> Node {
+    if let NodeValue::Map(verb) = &mut node.value
+        && let Some((_, Node { place, value: NodeValue::Map(members) })) = verb.first_mut()
+    {
+        let place = *place;
+        match members.iter_mut().find(|(key, _)| key.text == "when") {
+            Some((_, Node { value: NodeValue::Scalar(own), .. })) => {
+                own.text = format!("({condition}) and ({})", own.text);
+            }
+            Some(_) => {}
+            None => members.push((key(place, "when"), scalar(place, condition))),
+        }
+    }
+    node
+}
+
+/// A rule that keeps events from being sent: with a message they are set aside.
+pub(super) fn stop(place: Place, name: &str, when: String, message: Option<String>) -> Node {
+    let outcome = match message {
+        None => ("drop", scalar(place, "true")),
+        Some(message) => {
+            let code = scalar(place, Code::WrongKind.as_str());
+            let members = vec![("code", code), ("message", scalar(place, message))];
+            ("set_aside", named(place, members))
+        }
+    };
+    rule(place, name, Some(when), outcome)
+}
+
 /// An event that is passed on keeps its properties.
 pub(super) fn pass_on_everything(place: Place, slots: &mut Slots, problems: &mut Problems) {
     let all = scalar(place, "$.properties");
@@ -184,14 +257,16 @@ impl Listed<'_> {
             problems.add(place, Code::MissingKey, message, Some(hint.to_owned()));
             return None;
         };
-        let own = scalar(place, "identifier($.groupId ?| $.group_id)");
-        let mut members = vec![
-            ("group_key", group_key),
-            ("group_id", self.slots.single(Single::GroupId).unwrap_or(own)),
-        ];
-        members.extend(operators(place, self.slots));
-        Some(action(place, "group", members))
+        Some(group_action(place, self.slots, group_key))
     }
+}
+
+fn group_action(place: Place, slots: &Slots, group_key: Node) -> Node {
+    let own = scalar(place, "identifier($.groupId ?| $.group_id)");
+    let mut members =
+        vec![("group_key", group_key), ("group_id", slots.single(Single::GroupId).unwrap_or(own))];
+    members.extend(operators(place, slots));
+    action(place, "group", members)
 }
 
 fn action(place: Place, verb: &str, members: Vec<(&str, Node)>) -> Node {

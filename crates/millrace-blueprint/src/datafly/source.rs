@@ -33,7 +33,14 @@ pub(super) struct Mistake {
     pub(super) suggestion: Option<String>,
 }
 
-fn mistake(message: impl Into<String>, suggestion: impl Into<String>) -> Mistake {
+impl Mistake {
+    /// Something stands behind what is whole already.
+    pub(super) fn left_over(behind: &str) -> Mistake {
+        mistake(format!("`{behind}` is left over"), "write '' for a quote in a text")
+    }
+}
+
+pub(super) fn mistake(message: impl Into<String>, suggestion: impl Into<String>) -> Mistake {
     Mistake { message: message.into(), suggestion: Some(suggestion.into()) }
 }
 

@@ -227,19 +227,7 @@ impl Slots {
         transform: Transform,
         problems: &mut Problems,
     ) {
-        let values: Vec<&mut Node> = match target {
-            Target::Single(single) => self
-                .singles
-                .iter_mut()
-                .filter(|(have, _)| have == single)
-                .map(|(_, node)| node)
-                .collect(),
-            Target::Property(path) => self.properties.values(path),
-            Target::Update(operator, path) => {
-                let found = self.updates.iter_mut().find(|(name, _)| name == operator);
-                found.map(|(_, tree)| tree.values(path)).unwrap_or_default()
-            }
-        };
+        let values = self.values(target);
         if values.is_empty() {
             let message = "no mapping gives this target a value to transform";
             problems.add(place, Code::UnknownReference, message, None);
@@ -251,6 +239,28 @@ impl Slots {
                 problems.add(place, Code::BadValue, message, Some(hint.to_owned()));
             }
         }
+    }
+
+    fn values(&mut self, target: &Target) -> Vec<&mut Node> {
+        match target {
+            Target::Single(single) => self
+                .singles
+                .iter_mut()
+                .filter(|(have, _)| have == single)
+                .map(|(_, node)| node)
+                .collect(),
+            Target::Property(path) => self.properties.values(path),
+            Target::Update(operator, path) => {
+                let found = self.updates.iter_mut().find(|(name, _)| name == operator);
+                found.map(|(_, tree)| tree.values(path)).unwrap_or_default()
+            }
+        }
+    }
+
+    /// The values of a target that are expressions.
+    pub(super) fn texts(&mut self, target: &Target) -> Vec<String> {
+        let values = self.values(target);
+        values.iter().filter_map(|node| scalar_text(node).map(str::to_owned)).collect()
     }
 
     /// The value of a single target: the last that was given, else the one before.

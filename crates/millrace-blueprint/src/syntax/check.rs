@@ -132,14 +132,17 @@ fn rule(node: &Node, reader: &mut Reader<'_>) -> Option<Rule> {
     if let Some(node) = member(members, "about") {
         text(node, "`about`", reader.problems);
     }
+    let before = reader.problems.count();
     let when = match member(members, "when") {
         Some(node) => reader.condition(node),
         None => Condition::Always,
     };
+    let readable = reader.problems.count() == before;
     let go_on =
         member(members, "continue").is_some_and(|node| switch(node, "`continue`", reader.problems));
     let outcome = outcome(node.place, members, reader)?;
-    Some(Rule { name, place: node.place, when, go_on, outcome })
+    // Which events a rule takes is unknown while its condition is wrong: others are not held against it.
+    readable.then(|| Rule { name, place: node.place, when, go_on, outcome })
 }
 
 fn outcome(place: Place, members: &[(Key, Node)], reader: &mut Reader<'_>) -> Option<Outcome> {

@@ -237,7 +237,7 @@ fn other_versions_are_refused_with_what_to_do() {
     for (text, place) in [
         ("version: 1\nevents: {}\n", "config:1:10: MR5004"),
         ("version: two\n", "config:1:10: MR5004"),
-        ("name: x\nsteps: []\n", "config:2:1: MR5004"),
+        ("version: 1\nsteps: 1\n", "config:2:8: MR5004"),
         ("version: 2\nsteps: []\n", "config:2:1: MR5004"),
         ("{\"version\": 2, \"events\": []}", "config:1:26: MR5004"),
     ] {
@@ -295,5 +295,5 @@ fn every_example_of_the_page_is_true() {
         }
         seen += 1;
     }
-    assert_eq!(seen, 4);
+    assert_eq!(seen, 6);
 }

@@ -14,10 +14,13 @@
 mod actions;
 mod adobe_blueprint;
 mod adobe_guide;
+mod adobe_mistakes;
+mod adobe_operators;
 mod adobe_rules;
 mod corrections;
 mod datafly_blueprint;
 mod datafly_config;
+mod datafly_steps;
 mod default_blueprint;
 mod explain;
 mod guide;
