@@ -14,7 +14,7 @@ pub(crate) enum Home {
 }
 
 /// Names of event properties, sorted (reference/mixpanel-api.md 4.3, 5.1, 5.3, 5.5).
-const EVENT: [&str; 68] = [
+const EVENT: [&str; 67] = [
     "$anon_distinct_id",
     "$anon_id",
     "$app_build_number",
@@ -46,7 +46,6 @@ const EVENT: [&str; 68] = [
     "$has_telephone",
     "$identified_id",
     "$identity_failure_reason",
-    "$ignore",
     "$import",
     "$initial_referrer",
     "$initial_referring_domain",
@@ -150,9 +149,11 @@ const CUSTOMARY: [&str; 25] = [
 const EVENT_FAMILIES: [&str; 1] = ["$warehouse_"];
 const PROFILE_FAMILIES: [&str; 2] = ["$android_", "$ios_"];
 
-/// Names that no event property may have: they break Mixpanel's reports
-/// (reference/mixpanel-api.md 5.1). Each has the name under which the property is sent instead.
-pub(crate) const FORBIDDEN: [(&str, &str); 2] = [("bucket", "bucket_"), ("$bucket", "_bucket")];
+/// Names that no event property may have: two break Mixpanel's reports (reference/mixpanel-api.md
+/// 5.1), and with `$ignore` Mixpanel says that it took the event and drops it (2.3). Each has the
+/// name under which the property is sent instead.
+pub(crate) const FORBIDDEN: [(&str, &str); 3] =
+    [("bucket", "bucket_"), ("$bucket", "_bucket"), ("$ignore", "_ignore")];
 
 impl Home {
     /// The names with a `$` that are known here; families not included.

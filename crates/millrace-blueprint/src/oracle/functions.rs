@@ -157,6 +157,12 @@ pub(crate) fn call(
         (Function::Member, Value::Object(members)) => {
             members.get(second).filter(|found| !found.is_null()).cloned()
         }
+        (Function::Follow, _) => {
+            let readings = crate::segment::Path::read(other?.as_str()?).ok()?.readings();
+            let mut found = readings.iter().map(|steps| super::values::walk(&value, steps));
+            let last = found.clone().last().flatten();
+            found.find_map(|one| one.filter(|one| !one.is_null())).or(last).cloned()
+        }
         (Function::NeedNumbers, Value::Object(members)) => {
             let numbers: serde_json::Map<String, Value> = members
                 .iter()

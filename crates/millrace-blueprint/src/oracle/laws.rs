@@ -148,6 +148,8 @@ rules:
             replaced: replace($.a, "a", "-$-", ignore_case)
             once: replace(text($.n), "1", "", first)
             flat: flatten($.b, ".")
+            followed: follow($.b ?? $.list, $.a)
+            steps: { each: $.list, as: { of: 'follow(., "a.0")', made: { with: { b: . }, as: 'follow(., "b.n")' } } }
             flat_lists: flatten($.list, "/", keep_lists)
             json: from_json(json($.b))
             from_json: from_json($.a)
@@ -161,6 +163,8 @@ rules:
             tested: { "@if": { blank: { "@path": $.a }, then: { "@path": $.b }, else: 0 } }
             stages: { "@transform": { apply: { p: { "@flatten": { separator: ".", value: { "@path": b } } } }, mapping: { q: { "@excludeWhenNull": { "@path": p } } } } }
             merged: { "@merge": { direction: left, objects: [ { "@path": c }, { "@path": b }, { a: one } ] } }
+            pointed: { "@path": { "@path": $.a } }
+            points: { "@arrayPath": [ { "@path": { "@path": c.a } }, { it: { "@path": { "@template": "{{a}}.0" } } } ] }
             written: { "@template": "{{ a }}-{{b.c}}" }
             table: { map: $.a, to: { a: 1, '12': $.b, 'true': text($.n), "*": '"other $.n"' } }
             known: { map: settings.key, to: { group: $.c, x: 1 } }

@@ -241,7 +241,7 @@ impl Oracle<'_> {
     }
 }
 
-fn walk<'v>(value: &'v Value, steps: &[Step]) -> Option<&'v Value> {
+pub(super) fn walk<'v>(value: &'v Value, steps: &[Step]) -> Option<&'v Value> {
     steps.iter().try_fold(value, |value, step| match step {
         Step::Key(key) => value.as_object()?.get(key),
         Step::Index(index) => value.as_array()?.get(usize::try_from(*index).ok()?),

@@ -22,6 +22,7 @@ impl<'a> Run<'a> {
     pub(super) fn call(&mut self, call: &'a Call, level: u8) -> Value {
         let value = match call.function {
             Function::Flatten
+            | Function::Follow
             | Function::Json
             | Function::WithoutNulls
             | Function::Empties
@@ -85,6 +86,7 @@ impl<'a> Run<'a> {
             Function::BrowserVersion => self.browser(value, |browser| &browser.version),
             Function::AsSent => value,
             Function::Member => self.member(value, &call.second),
+            Function::Follow => self.follow(value, &call.second, call.exact),
             Function::NeedNumbers => self.needed_numbers(value, level),
             Function::SegmentBrowser => self.browser(value, |browser| &browser.segment_name),
             Function::SegmentBrowserVersion => {

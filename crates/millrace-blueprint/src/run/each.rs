@@ -10,8 +10,9 @@ use super::scan::{self, Slot};
 use super::value::Value;
 use super::{ARENA_LIMIT, Frame, Run, Stop};
 use crate::json::cursor::Cursor;
-use crate::plan::node::{Action, Each, Items};
+use crate::plan::node::{Action, Each, Items, Node};
 use crate::plan::trie::Trie;
+use crate::segment::Path;
 
 /// How many bytes of the event may be read again for items of its lists: 32 times the largest event
 /// that the collector takes by default.
@@ -154,6 +155,42 @@ impl<'a> Run<'a> {
         }
         self.exit(outer);
         shaped
+    }
+
+    /// The value at a path that is a text of the event: one more scan over the value it starts
+    /// from. A text that is no path finds nothing.
+    pub(super) fn follow(&mut self, value: Value, path: &'a Node, exact: bool) -> Value {
+        let path = self.free_value(path);
+        let mut spare = String::new();
+        let Some(Ok(path)) = self.text(path, &mut spare).map(Path::read) else {
+            return Value::Nothing;
+        };
+        let Some((start, made)) = self.lies_at(value) else { return Value::Nothing };
+        let readings = path.readings();
+        let trie = Trie::build(readings.iter().map(Vec::as_slice));
+        let mut slots = vec![Slot::default(); trie.slots];
+        let scratch = &mut *self.scratch;
+        let bytes = if made { &scratch.arena } else { self.event.body };
+        let (stamps, stamp) = (&mut scratch.stamps, &mut scratch.stamp);
+        if scan::value(&trie, bytes, start, &mut slots, stamps, stamp).is_err() {
+            return Value::Nothing;
+        }
+        // As with a path that is known: a null gives way to the next reading, but the last.
+        let slots = readings.iter().map(|reading| {
+            trie.slot(reading).and_then(|slot| slots.get(usize::from(slot))).copied()
+        });
+        let mut found = None;
+        for slot in slots {
+            found = slot;
+            if !Value::of(slot.as_ref()).is_nothing() {
+                break;
+            }
+        }
+        let found = found.as_ref();
+        match if exact { Value::kept(found) } else { Value::of(found) } {
+            Value::Event(slot) if made => Value::Piece(slot),
+            found => found,
+        }
     }
 
     /// Writes an item of a list that is open, null for nothing.

@@ -44,7 +44,7 @@ impl Value {
     }
 
     /// The same where null is a value.
-    fn kept(slot: Option<&Slot>) -> Value {
+    pub(super) fn kept(slot: Option<&Slot>) -> Value {
         match slot {
             Some(slot) if slot.end > slot.start => Value::Event(*slot),
             _ => Value::Nothing,

@@ -197,11 +197,19 @@ impl Loader<'_, '_> {
                 self.noted(node, expression)
             }
             Some(Err(message)) => self.problem(node.place, message),
-            None => self.problem(
-                node.place,
-                "a path is a text: it has to be known when the blueprint is read",
-            ),
+            None => self.computed_path(node),
         }
+    }
+
+    /// A path that a directive gives: known for each event only, and followed then.
+    fn computed_path(&mut self, node: &Node) -> Expression {
+        if !matches!(&node.value, NodeValue::Map(members) if is_directive(members)) {
+            return self.problem(node.place, "a path is a text, or a directive that gives one");
+        }
+        let path = self.value(node);
+        let one = if self.item { Expression::Item } else { Expression::Path };
+        let arguments = vec![one(Vec::new()), path];
+        Expression::Call { function: Function::Follow, arguments, words: Vec::new() }
     }
 
     fn template(&mut self, node: &Node) -> Expression {

@@ -66,8 +66,8 @@ impl Path {
         });
     }
 
-    /// The value at the path, from the item or from the event.
-    pub(crate) fn into_expression(self, item: bool) -> Expression {
+    /// All that the path can mean: a numeric step is a place in a list or a member of that name.
+    pub(crate) fn readings(self) -> Vec<Vec<Step>> {
         let mut readings: Vec<Vec<Step>> = vec![Vec::new()];
         for segment in self.steps {
             let (first, second) = match segment {
@@ -85,8 +85,13 @@ impl Path {
             }
             readings.append(&mut others);
         }
+        readings
+    }
+
+    /// The value at the path, from the item or from the event.
+    pub(crate) fn into_expression(self, item: bool) -> Expression {
         let one = if item { Expression::Item } else { Expression::Path };
-        let mut readings = readings.into_iter().map(one);
+        let mut readings = self.readings().into_iter().map(one);
         let first = readings.next().unwrap_or(Expression::Nothing);
         readings.fold(first, |left, right| Expression::First {
             left: Box::new(left),

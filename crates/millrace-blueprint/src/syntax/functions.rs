@@ -30,6 +30,7 @@ words! {
         SyftBrowserVersion = "syft_browser_version",
         AsSent = "as_sent",
         Member = "member",
+        Follow = "follow",
         Size = "size",
         NeedNumbers = "need_numbers",
         Prefixed = "prefixed",
@@ -169,7 +170,7 @@ impl Function {
             | Function::NeedObject
             | Function::NeedList
             | Function::Count => Rest::None,
-            Function::Plus | Function::Minus | Function::Member => Rest::Value,
+            Function::Plus | Function::Minus | Function::Member | Function::Follow => Rest::Value,
             Function::Replace => Rest::Texts(2, &[FIRST, IGNORE_CASE]),
             Function::Flatten => Rest::Texts(1, &[KEEP_LISTS]),
             Function::Sum => Rest::MaybeName,
@@ -208,6 +209,7 @@ impl Function {
             Function::SyftBrowserVersion => "syft_browser_version(user_agent)",
             Function::Size => "size(value)",
             Function::Member => "member(object, name)",
+            Function::Follow => "follow(value, path)",
             Function::NeedNumbers => "need_numbers(object)",
             Function::AsSent => "as_sent($.path)",
             Function::Prefixed => "prefixed(object, \"prefix\")",

@@ -99,6 +99,43 @@ fn mappings_tell_null_from_nothing() {
 }
 
 #[test]
+fn a_path_may_come_from_the_event() {
+    let event = r#"{"at": "o.l[0].x", "o": {"l": [{"x": 1, "y": "k"}, null], "k": null}, "n": 5,
+        "root": "", "odd": "o[", "numeric": "$.o.l.1", "twice": "d.d", "d": {"d": 1},
+        "\u0064": {"d": 2}, "names": [{"of": "x", "x": "ex"}, {"of": "y", "x": 0}]}"#;
+    let at = |path: &str| json!({"@path": {"@path": path}});
+    for (mapping, wanted) in [
+        (json!({"v": at("$.at")}), json!({"v": 1})),
+        // No text, no path, or nothing there.
+        (json!({"v": at("n"), "w": at("odd"), "x": at("gone"), "y": at("o")}), json!({})),
+        (json!({"v": at("numeric")}), json!({"v": null})),
+        // The last of two equal names counts.
+        (json!({"v": at("twice")}), json!({"v": 2})),
+        (json!({"v": {"@path": {"@template": "o.{{o.l.0.y}}"}}}), json!({"v": null})),
+        (json!({"v": {"@path": at("gone")}, "w": {"@path": {"@literal": "n"}}}), json!({"w": 5})),
+        (
+            json!({"v": {"@if": {"exists": at("$.at"), "then": at("at"), "else": 0}}}),
+            json!({"v": 1}),
+        ),
+        (
+            json!({"v": {"@arrayPath": [{"@path": {"@literal": "names"}}, {"x": at("of")}]}}),
+            json!({"v": [{"x": "ex"}, {}]}),
+        ),
+        (
+            json!({"v": {"@transform": {"apply": {"p": "q", "q": [1, 2]}, "mapping": {"r": at("p")}}}}),
+            json!({"v": {"r": [1, 2]}}),
+        ),
+    ] {
+        assert_eq!(apply(&mapping, event), Some(wanted), "{mapping}");
+    }
+    let whole = apply(&at("root"), event).expect("the root");
+    assert_eq!(whole["n"], json!(5));
+    for wrong in [json!({"@path": {}}), json!({"@path": {"a": 1}}), json!({"@path": ["a"]})] {
+        assert!(Mapping::parse("m", &wrong.to_string()).is_err(), "{wrong}");
+    }
+}
+
+#[test]
 fn mistakes_of_a_mapping_are_found_at_once() {
     let text = r#"{"a": {"@path": 5}, "b": {"@pth": "x"}, "c": {"@path": "a", "@case": 1},
         "d": {"@template": "{{a"}, "e": {"@liquid": "{{a}}"}, "f": {"@merge": {"direction": "right", "objects": [1]}},
