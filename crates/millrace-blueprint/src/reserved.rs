@@ -182,6 +182,7 @@ impl Home {
             && own.binary_search(&name).is_err()
             && CUSTOMARY.binary_search(&name).is_err()
             && !self.is_of_family(name)
+            && !(self == Home::Event && permitted(name).is_some())
     }
 
     /// True for a name that belongs to a family.
@@ -209,6 +210,8 @@ mod tests {
             (Home::Event, "$email", true),
             (Home::Event, "$warehouse_id", false),
             (Home::Event, "os", false),
+            (Home::Event, "$ignore", false),
+            (Home::Profile, "$ignore", true),
             (Home::Event, "$", true),
             (Home::Profile, "$email", false),
             (Home::Profile, "$android_model", false),

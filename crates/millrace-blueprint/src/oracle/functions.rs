@@ -160,7 +160,7 @@ pub(crate) fn call(
         (Function::Follow, _) => {
             let readings = crate::segment::Path::read(other?.as_str()?).ok()?.readings();
             let mut found = readings.iter().map(|steps| super::values::walk(&value, steps));
-            let last = found.clone().last().flatten();
+            let last = found.clone().next_back().flatten();
             found.find_map(|one| one.filter(|one| !one.is_null())).or(last).cloned()
         }
         (Function::NeedNumbers, Value::Object(members)) => {

@@ -59,8 +59,10 @@ pub(crate) struct Oracle<'a> {
 /// What an action writes into.
 struct Sink<'s> {
     rows: &'s mut Vec<OracleRow>,
-    /// How many event rows there are.
-    events: &'s mut u32,
+    /// The insert ids of the event rows.
+    ids: &'s mut Vec<InsertId>,
+    /// How many link events there are.
+    links: &'s mut u32,
 }
 
 fn refuse(code: Code, message: &str) -> Mapped {
@@ -70,8 +72,8 @@ fn refuse(code: Code, message: &str) -> Mapped {
 impl Oracle<'_> {
     pub(crate) fn map(&self, checked: &Checked) -> Outcomes {
         let mut rows = Vec::new();
-        let mut events = 0;
-        let mut sink = Sink { rows: &mut rows, events: &mut events };
+        let (mut ids, mut links) = (Vec::new(), 0);
+        let mut sink = Sink { rows: &mut rows, ids: &mut ids, links: &mut links };
         for rule in &checked.rules {
             let holds = self.holds(&rule.when, Scope::default());
             if let Some(refused) = self.refused.take() {
@@ -231,10 +233,15 @@ impl Oracle<'_> {
         let given = self.field(action, Field::Time, item).and_then(|time| time.as_f64());
         let given = given.filter(|time| time.abs() < 9e15).map(|time| time as i64);
         let time = self.time(given)?;
-        let insert_id = match self.field(action, Field::InsertId, item) {
+        let row = sink.ids.len() as u32;
+        let mut insert_id = match self.field(action, Field::InsertId, item) {
             Some(Value::String(text)) => InsertId::from_message_id(&text),
-            _ => InsertId::from_message_id(&self.event.facts.message_id).further(*sink.events),
+            _ => InsertId::from_message_id(&self.event.facts.message_id).further(row),
         };
+        if sink.ids.contains(&insert_id) {
+            insert_id = InsertId::derived(&format!("row {row}:{insert_id}"));
+        }
+        sink.ids.push(insert_id);
         let user_id = self.id(action, Field::UserId, item);
         let device_id = self.id(action, Field::DeviceId, item);
         let ip = self.ip(action, item);
@@ -263,7 +270,6 @@ impl Oracle<'_> {
         if let Some(ip) = ip {
             properties.insert("ip".into(), ip);
         }
-        *sink.events += 1;
         let body = json!({"event": name, "properties": properties});
         let ids = [distinct_id.as_ref(), user_id.as_ref(), device_id.as_ref()];
         sink.rows.push(self.row("/import", body, &ids));
@@ -386,7 +392,12 @@ impl Oracle<'_> {
             _ => {
                 let base = InsertId::from_message_id(&self.event.facts.message_id);
                 let time = self.time(None)?;
-                json!({"time": time, "$insert_id": base.beside("link").as_str(),
+                let purpose = match *sink.links {
+                    0 => "link".to_owned(),
+                    place => format!("link {place}"),
+                };
+                *sink.links += 1;
+                json!({"time": time, "$insert_id": base.beside(&purpose).as_str(),
                     "distinct_id": first, "$user_id": first, "$device_id": second})
             }
         };

@@ -19,6 +19,9 @@ use crate::syntax::ast::{Field, Place, Written};
 /// No more values than this are noted: far above what rows that are sent can hold.
 const NOTE_LIMIT: usize = 500_000;
 
+/// Where the insert id of an event stands.
+const INSERT_ID: [&str; 2] = ["properties", "$insert_id"];
+
 /// What was seen of one node.
 #[derive(Clone, Debug)]
 pub(super) struct Note {
@@ -416,15 +419,31 @@ impl<'a> Run<'a> {
     }
 
     /// Notes the insert id of an event row: as the blueprint says, or made from the message id.
-    pub(super) fn note_insert_id(&mut self, given: bool, id: &InsertId, row: u32) {
+    pub(super) fn note_insert_id(&mut self, given: Option<InsertId>, id: &InsertId, row: u32) {
+        let base = given.unwrap_or_else(|| InsertId::from_message_id(&self.event.facts.message_id));
+        let different = (*id != base)
+            .then(|| format!("made different for row {} of the event", row.saturating_add(1)));
+        if given.is_none() {
+            self.note_own_id(different);
+        } else if let Some(trace) = &mut self.scratch.trace {
+            trace.field(&INSERT_ID, Field::InsertId, different.into_iter().collect());
+        }
+    }
+
+    /// Notes the insert id of a link event.
+    pub(super) fn note_link_id(&mut self, place: u32) {
+        let different = match place {
+            0 => "made different for the link event".to_owned(),
+            place => format!("made different for link event {}", place.saturating_add(1)),
+        };
+        self.note_own_id(Some(different));
+    }
+
+    /// Notes an insert id that was made from the message id.
+    fn note_own_id(&mut self, different: Option<String>) {
         let message_id = &self.event.facts.message_id;
         let base = InsertId::from_message_id(message_id);
         let Some(trace) = &mut self.scratch.trace else { return };
-        let at = ["properties", "$insert_id"];
-        if given {
-            trace.field(&at, Field::InsertId, Vec::new());
-            return;
-        }
         trace.take();
         let own = Note { gave: true, ..Note::of(Noted::Fact("$.messageId"), 0) };
         let mut said = vec![if base.as_str() == message_id {
@@ -434,10 +453,8 @@ impl<'a> Run<'a> {
         } else {
             "derived from the message id, which Mixpanel does not take".to_owned()
         }];
-        if *id != base {
-            said.push(format!("made different for row {} of the event", row.saturating_add(1)));
-        }
-        trace.field_of(&at, Field::InsertId, vec![own], said);
+        said.extend(different);
+        trace.field_of(&INSERT_ID, Field::InsertId, vec![own], said);
     }
 
     /// Notes the members that were written below a field of the row.

@@ -11,6 +11,7 @@ mod each;
 mod explain;
 #[cfg(test)]
 mod growth;
+mod joins;
 mod names;
 mod need;
 mod object;
@@ -23,6 +24,7 @@ mod told;
 mod value;
 
 use std::cell::Cell;
+use std::collections::HashSet;
 
 use millrace_model::code::Code;
 use millrace_model::disposition::FilterReason;
@@ -93,6 +95,8 @@ struct Scratch {
     /// For each explicit name of those objects, the member that wins.
     winners: Vec<u32>,
     buffers: Vec<Vec<u8>>,
+    /// The insert ids of the event rows, once there are two.
+    insert_ids: HashSet<InsertId>,
     agents: names::Agents,
     /// Only while an event is explained.
     trace: Option<Box<Trace>>,
@@ -202,8 +206,11 @@ struct Run<'a> {
     lanes: Lanes,
     /// The insert id of the event's first row, once one is needed.
     insert_id: Option<InsertId>,
-    /// How many event rows there are.
+    /// The insert id of the first event row.
+    first_id: Option<InsertId>,
+    /// How many event rows there are, and how many link events.
     event_rows: u32,
+    link_rows: u32,
 }
 
 impl<'a> Run<'a> {
@@ -216,6 +223,7 @@ impl<'a> Run<'a> {
         scratch.arena.clear();
         scratch.pending.clear();
         scratch.winners.clear();
+        scratch.insert_ids.clear();
         scratch.slots.clear();
         scratch.slots.resize(plan.trie.slots, Slot::default());
         let malformed = || Stop::new(Code::MappingFailed, "the event is not one JSON object");
@@ -242,7 +250,9 @@ impl<'a> Run<'a> {
             alone: false,
             lanes: Lanes::default(),
             insert_id: None,
+            first_id: None,
             event_rows: 0,
+            link_rows: 0,
         };
         run.lanes = run.person_lanes();
         Ok(run)

@@ -14,8 +14,8 @@ use super::{FIRST_TIME, Run, Stop, not_ahead, person_lane};
 use crate::json::cursor::MEMBER_LIMIT;
 use crate::json::sizes::TEXT_LIMIT;
 use crate::json::text;
-use crate::plan::node::{Action, Event, Node, Object, What};
-use crate::syntax::ast::{BlankNames, Field, IdleRows, Nobody, TimeBefore, Verb, WideValues};
+use crate::plan::node::{Action, Event, Node, What};
+use crate::syntax::ast::{BlankNames, Field, Nobody, TimeBefore, WideValues};
 
 /// The most that Mixpanel takes for one row, in bytes (reference/mixpanel-api.md 2.3).
 const ROW_LIMIT: usize = 1_000_000;
@@ -33,6 +33,20 @@ pub(super) struct Draft {
     pub(super) lanes: Lanes,
     pub(super) insert_id: Option<InsertId>,
     pub(super) start: usize,
+}
+
+/// What an event row is made of.
+struct EventParts {
+    name: Value,
+    distinct_id: Value,
+    /// Unix milliseconds.
+    time: i64,
+    insert_id: InsertId,
+    user_id: Value,
+    device_id: Value,
+    ip: Value,
+    /// Where the properties begin among the gathered members.
+    members: usize,
 }
 
 impl<'a> Run<'a> {
@@ -123,7 +137,7 @@ impl<'a> Run<'a> {
     }
 
     /// True for a text that can be an event's name; an error for one that would be a verb.
-    fn is_name(&self, value: Value) -> Result<bool, Stop> {
+    pub(super) fn is_name(&self, value: Value) -> Result<bool, Stop> {
         let mut spare = String::new();
         let Some(name) = self.text(value, &mut spare) else { return Ok(false) };
         let verb = name.trim();
@@ -136,7 +150,7 @@ impl<'a> Run<'a> {
     }
 
     /// Writes the name of an event.
-    fn write_name(&self, name: Value, out: &mut Vec<u8>) {
+    pub(super) fn write_name(&self, name: Value, out: &mut Vec<u8>) {
         let start = out.len();
         self.copy(name, 1, out);
         if out.len() - start > TEXT_LIMIT + 2 {
@@ -165,7 +179,7 @@ impl<'a> Run<'a> {
     }
 
     /// The insert id of the event's own rows.
-    fn base_id(&mut self) -> InsertId {
+    pub(super) fn base_id(&mut self) -> InsertId {
         let message_id = &self.event.facts.message_id;
         *self.insert_id.get_or_insert_with(|| {
             let id = InsertId::from_message_id(message_id);
@@ -175,7 +189,7 @@ impl<'a> Run<'a> {
     }
 
     /// The milliseconds of a time that Mixpanel takes.
-    fn checked_time(&self, time: UnixMillis) -> Result<i64, Stop> {
+    pub(super) fn checked_time(&self, time: UnixMillis) -> Result<i64, Stop> {
         if time < FIRST_TIME && self.plan.checks.time_before == TimeBefore::SetAside {
             let message = format!("the event's time {time} lies before 1971");
             return Err(Stop::new(Code::TimeOutOfRange, message));
@@ -190,17 +204,37 @@ impl<'a> Run<'a> {
     }
 
     fn event_row(&mut self, event: &'a Event, out: &mut Rows) -> Result<(), Stop> {
+        let parts = self.event_parts(event)?;
+        let start = out.bytes.len();
+        let count = self.write_event(event, &parts, &mut out.bytes);
+        self.note_members(&["properties"]);
+        self.within_bounds()?;
+        if count >= MEMBER_LIMIT {
+            let message = format!("the event has {count} properties");
+            return Err(Stop::new(Code::TooManyProperties, message));
+        }
+        let draft = Draft {
+            endpoint: Endpoint::Import,
+            role: RowRole::Plain,
+            repeatable: true,
+            lanes: self.lanes_with(&[parts.distinct_id, parts.user_id, parts.device_id]),
+            insert_id: Some(parts.insert_id),
+            start,
+        };
+        self.finish(&draft, out)
+    }
+
+    /// What an event row is made of, in the order in which `explain` tells it.
+    fn event_parts(&mut self, event: &'a Event) -> Result<EventParts, Stop> {
         self.note_row();
         let name = self.value(&event.name, 1);
         self.note_field(&["event"], Field::Name, true);
-        let mut spare = String::new();
         if !self.is_name(name)? {
             return Err(Stop::new(Code::NoMappedName, "the event has no name after mapping"));
         }
         let distinct_id = self.id(&event.distinct_id);
         self.corrected.name(b"distinct_id");
-        let nobody = self.plan.checks.nobody;
-        if distinct_id.is_nothing() && nobody == Nobody::SetAside {
+        if distinct_id.is_nothing() && self.plan.checks.nobody == Nobody::SetAside {
             return Err(self.no_distinct_id());
         }
         self.note_field(&["properties", "distinct_id"], Field::DistinctId, true);
@@ -214,20 +248,7 @@ impl<'a> Run<'a> {
         if self.noting {
             self.note_time(millis.is_some(), time);
         }
-        let given = self.value(&event.insert_id, 1);
-        let given = self.text(given, &mut spare).map(|given| {
-            let id = InsertId::from_message_id(given);
-            self.corrected.insert_id(given, id);
-            id
-        });
-        let insert_id = match given {
-            Some(id) => id,
-            None => self.base_id().further(self.event_rows),
-        };
-        if self.noting {
-            self.note_insert_id(given.is_some(), &insert_id, self.event_rows);
-        }
-        self.event_rows = self.event_rows.saturating_add(1);
+        let insert_id = self.insert_id(&event.insert_id);
         let user_id = self.id(&event.user_id);
         self.corrected.name(b"$user_id");
         self.note_field(&["properties", "$user_id"], Field::UserId, !user_id.is_nothing());
@@ -236,51 +257,80 @@ impl<'a> Run<'a> {
         self.note_field(&["properties", "$device_id"], Field::DeviceId, !device_id.is_nothing());
         let ip = self.value(&event.ip, 1);
         if self.noting {
-            let known = self.address(ip, &mut spare).is_some();
+            let known = self.address(ip, &mut String::new()).is_some();
             self.note_field(&["properties", "ip"], Field::Ip, known);
         }
-        let base = self.gather(&event.properties, 1);
+        let members = self.gather(&event.properties, 1);
+        Ok(EventParts { name, distinct_id, time, insert_id, user_id, device_id, ip, members })
+    }
 
-        let start = out.bytes.len();
-        let bytes = &mut out.bytes;
-        bytes.extend_from_slice(b"{\"event\":");
-        self.write_name(name, bytes);
-        bytes.extend_from_slice(b",\"properties\":{\"time\":");
-        bytes.extend_from_slice(itoa::Buffer::new().format(time).as_bytes());
-        if !distinct_id.is_nothing() || nobody == Nobody::Empty {
-            self.write_id(b",\"distinct_id\":", distinct_id, bytes);
+    /// Writes an event row; tells how many properties it has.
+    fn write_event(&mut self, event: &'a Event, parts: &EventParts, out: &mut Vec<u8>) -> usize {
+        out.extend_from_slice(b"{\"event\":");
+        self.write_name(parts.name, out);
+        out.extend_from_slice(b",\"properties\":{\"time\":");
+        out.extend_from_slice(itoa::Buffer::new().format(parts.time).as_bytes());
+        if !parts.distinct_id.is_nothing() || self.plan.checks.nobody == Nobody::Empty {
+            self.write_id(b",\"distinct_id\":", parts.distinct_id, out);
         }
-        write_text(b",\"$insert_id\":", insert_id.as_str(), bytes);
+        write_text(b",\"$insert_id\":", parts.insert_id.as_str(), out);
         let mut fixed = 4;
-        for (key, id) in [(b",\"$device_id\":".as_slice(), device_id), (b",\"$user_id\":", user_id)]
-        {
+        let device = (b",\"$device_id\":".as_slice(), parts.device_id);
+        for (key, id) in [device, (b",\"$user_id\":", parts.user_id)] {
             if !id.is_nothing() {
-                self.write_id(key, id, bytes);
+                self.write_id(key, id, out);
                 fixed += 1;
             }
         }
-        self.write_ip(b",\"ip\":", ip, bytes);
+        self.write_ip(b",\"ip\":", parts.ip, out);
         // Where wide values are refused as elsewhere, what is counted there counts here.
         let refused = self.plan.checks.wide_values == WideValues::SetAside;
-        fixed += usize::from(refused && self.address(ip, &mut spare).is_some());
+        fixed += usize::from(refused && self.address(parts.ip, &mut String::new()).is_some());
         let layout = Layout { members: Members::Any, level: 1, first: false };
-        let count = self.write_members(&event.properties, base, layout, bytes);
-        bytes.extend_from_slice(b"}}");
-        self.note_members(&["properties"]);
-        self.within_bounds()?;
-        if count + fixed >= MEMBER_LIMIT {
-            let message = format!("the event has {} properties", count + fixed);
-            return Err(Stop::new(Code::TooManyProperties, message));
-        }
-        let draft = Draft {
-            endpoint: Endpoint::Import,
-            role: RowRole::Plain,
-            repeatable: true,
-            lanes: self.lanes_with(&[distinct_id, user_id, device_id]),
-            insert_id: Some(insert_id),
-            start,
+        let count = self.write_members(&event.properties, parts.members, layout, out);
+        out.extend_from_slice(b"}}");
+        count + fixed
+    }
+
+    /// The insert id of an event row: the one that the blueprint gives, else the next of the
+    /// event's own. Mixpanel would take a second row with the same one for a repetition and drop
+    /// it, so no two rows of an event have the same.
+    fn insert_id(&mut self, given: &'a Node) -> InsertId {
+        let given = self.value(given, 1);
+        let mut spare = String::new();
+        let given = self.text(given, &mut spare).map(|given| {
+            let id = InsertId::from_message_id(given);
+            self.corrected.insert_id(given, id);
+            id
+        });
+        let wanted = match given {
+            Some(id) => id,
+            None => self.base_id().further(self.event_rows),
         };
-        self.finish(&draft, out)
+        let id = self.unlike_the_others(wanted);
+        if self.noting {
+            self.note_insert_id(given, &id, self.event_rows);
+        }
+        self.event_rows = self.event_rows.saturating_add(1);
+        id
+    }
+
+    /// The id, made different when an event row has it already.
+    fn unlike_the_others(&mut self, id: InsertId) -> InsertId {
+        let Some(first) = self.first_id else {
+            self.first_id = Some(id);
+            return id;
+        };
+        let taken = &mut self.scratch.insert_ids;
+        if taken.is_empty() {
+            taken.insert(first);
+        }
+        if taken.insert(id) {
+            return id;
+        }
+        let own = InsertId::derived(&format!("row {}:{id}", self.event_rows));
+        taken.insert(own);
+        own
     }
 
     /// The address that Mixpanel looks up, where one is known. Without one it would take that of
@@ -296,85 +346,6 @@ impl<'a> Run<'a> {
     /// The text of an address; none for what is blank or no text.
     pub(super) fn address<'s>(&'s self, ip: Value, spare: &'s mut String) -> Option<&'s str> {
         self.text(ip, spare).filter(|ip| !ip.trim().is_empty())
-    }
-
-    /// A row that joins two ids. Nothing is joined, and no row written, when one of them is not
-    /// usable or both are the same.
-    fn join_row(
-        &mut self,
-        verb: Verb,
-        name: &'a Node,
-        [first, second]: &'a [Node; 2],
-        properties: Option<&'a Object>,
-        out: &mut Rows,
-    ) -> Result<(), Stop> {
-        self.note_row();
-        let name = self.value(name, 1);
-        self.note_field(&["event"], Field::Name, verb == Verb::Link);
-        let named = verb != Verb::Link || self.is_name(name)?;
-        let first = self.id(first);
-        let (first_at, second_at) = join_fields(verb);
-        self.note_field(first_at.0, first_at.1, true);
-        let second = self.id(second);
-        self.note_field(second_at.0, second_at.1, true);
-        let (mut spare, mut other) = (String::new(), String::new());
-        let lanes = self.lanes_with(&[first, second]);
-        let idle = self.plan.checks.idle_rows == IdleRows::Send;
-        match (self.identifier_text(first, &mut spare), self.identifier_text(second, &mut other)) {
-            (Some(first), Some(second)) if named && (first != second || idle) => {}
-            _ => return Ok(()),
-        }
-        if verb != Verb::Link {
-            self.note_engine(&["event"], Field::Name, "the identity verb of the action");
-        }
-        let start = out.bytes.len();
-        let mut insert_id = None;
-        out.bytes.extend_from_slice(b"{\"event\":");
-        self.write_name(name, &mut out.bytes);
-        out.bytes.extend_from_slice(b",\"properties\":{");
-        // A link event is an event like any other. The verbs have their ids and nothing else: they
-        // need neither a time nor an insert id (reference/mixpanel-api.md 4.3).
-        let keys: [&[u8]; 2] = match verb {
-            Verb::Identify => [b"\"$identified_id\":", b",\"$anon_id\":"],
-            Verb::Alias => [b"\"distinct_id\":", b",\"alias\":"],
-            Verb::Merge => [b"\"$distinct_ids\":[", b","],
-            Verb::Event | Verb::Link | Verb::Profile | Verb::Group | Verb::Join | Verb::Delete => {
-                let time = self.checked_time(self.time)?;
-                let id = self.base_id().beside(verb.as_str());
-                insert_id = Some(id);
-                self.note_time(false, time);
-                self.note_insert_id(false, &id, self.event_rows);
-                self.note_same(&["properties", "distinct_id"], Field::UserId);
-                out.bytes.extend_from_slice(b"\"time\":");
-                out.bytes.extend_from_slice(itoa::Buffer::new().format(time).as_bytes());
-                write_text(b",\"$insert_id\":", id.as_str(), &mut out.bytes);
-                self.write_id(b",\"distinct_id\":", first, &mut out.bytes);
-                [b",\"$user_id\":", b",\"$device_id\":"]
-            }
-        };
-        for (key, id) in keys.into_iter().zip([first, second]) {
-            self.write_id(key, id, &mut out.bytes);
-        }
-        if verb == Verb::Merge {
-            out.bytes.push(b']');
-        }
-        if let Some(properties) = properties {
-            let base = self.gather(properties, 1);
-            let layout = Layout { members: Members::Any, level: 1, first: false };
-            self.write_members(properties, base, layout, &mut out.bytes);
-            self.note_members(&["properties"]);
-            self.within_bounds()?;
-        }
-        out.bytes.extend_from_slice(b"}}");
-        let draft = Draft {
-            endpoint: Endpoint::Import,
-            role: RowRole::Joins,
-            repeatable: true,
-            lanes,
-            insert_id,
-            start,
-        };
-        self.finish(&draft, out)
     }
 
     /// Stops the event when a bound was met while its values were made.
@@ -410,32 +381,8 @@ impl<'a> Run<'a> {
     }
 }
 
-/// Where an id stands in a row, and the field that gives it.
-type IdField = (&'static [&'static str], Field);
-
-/// The fields of a join's two ids, and where they stand in the row.
-fn join_fields(verb: Verb) -> (IdField, IdField) {
-    match verb {
-        Verb::Identify => (
-            (&["properties", "$identified_id"], Field::UserId),
-            (&["properties", "$anon_id"], Field::AnonymousId),
-        ),
-        Verb::Alias => (
-            (&["properties", "distinct_id"], Field::DistinctId),
-            (&["properties", "alias"], Field::Alias),
-        ),
-        Verb::Merge => (
-            (&["properties", "$distinct_ids", "0"], Field::Ids),
-            (&["properties", "$distinct_ids", "1"], Field::Ids),
-        ),
-        Verb::Event | Verb::Link | Verb::Profile | Verb::Group | Verb::Join | Verb::Delete => (
-            (&["properties", "$user_id"], Field::UserId),
-            (&["properties", "$device_id"], Field::DeviceId),
-        ),
-    }
-}
-
-fn write_text(key: &[u8], value: &str, out: &mut Vec<u8>) {
+/// Writes a member that is a text.
+pub(super) fn write_text(key: &[u8], value: &str, out: &mut Vec<u8>) {
     out.extend_from_slice(key);
     text::write(value, out);
 }

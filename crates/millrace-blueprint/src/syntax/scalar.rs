@@ -120,8 +120,16 @@ fn begins_like_an_expression(text: &str) -> bool {
 /// `Viewed {{name}}`: the form of other tools, outside quotes.
 fn mustache(text: &str) -> Result<Expression, Mistake> {
     let quoted = format!("\"{}\"", text.replace('\\', "\\\\").replace('"', "\\\""));
+    // The mistake's place counts the first quote, and a backslash before each other one.
     let back = |mut mistake: Mistake| {
-        mistake.at = mistake.at.saturating_sub(1);
+        let mut left = mistake.at.saturating_sub(1);
+        let width = |c: char| if matches!(c, '\\' | '"') { 2 } else { 1 };
+        let before = text.chars().take_while(|c| {
+            let goes_by = left > 0;
+            left = left.saturating_sub(width(*c));
+            goes_by
+        });
+        mistake.at = u32::try_from(before.count()).unwrap_or(u32::MAX);
         mistake
     };
     Parser::over(&quoted, Names::Value).and_then(|mut parser| parser.whole()).map_err(back)

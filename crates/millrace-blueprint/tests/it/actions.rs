@@ -53,6 +53,35 @@ fn an_action_is_done_for_each_item() {
 }
 
 #[test]
+fn no_two_rows_of_an_event_have_the_same_insert_id() {
+    let text = "blueprint: b\nrules:\n  - name: first\n    continue: true\n    send:\n      \
+        - event: { name: A, distinct_id: $.userId, insert_id: $.messageId }\n      \
+        - event: { each: $.l, name: A, distinct_id: $.userId, insert_id: .id }\n      \
+        - event: { each: $.l, name: A, distinct_id: $.userId }\n      \
+        - join: { each: $.l, identity: simplified, user_id: $.userId, device_id: .device, name: Linked }\n  \
+        - name: second\n    send:\n      \
+        - event: { each: $.l, name: B, distinct_id: $.userId }\n      \
+        - event: { name: B, distinct_id: $.userId, insert_id: $.messageId }\n      \
+        - join: { identity: simplified, user_id: $.userId, device_id: $.anonymousId, name: Linked }\n";
+    let blueprint = Blueprint::parse("b", text).unwrap_or_else(|found| panic!("{found:#?}"));
+    let mut mapping = Mapping::new(&blueprint, &json!({}));
+    let event = r#"{"userId": "u", "anonymousId": "d0", "messageId": "m-1", "l": [
+        {"id": "x", "device": "d1"}, {"id": "x", "device": "d2"}, {"id": "m-1", "device": "d3"}, {"id": "0m-1"}]}"#;
+    let ids = |rows: &Value| -> Vec<String> {
+        let id = |row: &Value| row["body"]["properties"]["$insert_id"].as_str().map(str::to_owned);
+        rows.as_array().expect("rows").iter().filter_map(id).collect()
+    };
+    let rows = mapping.outcome(event);
+    let first = ids(&rows);
+    let different: std::collections::HashSet<&String> = first.iter().collect();
+    assert_eq!((first.len(), different.len()), (18, 18), "{first:?}");
+    assert_eq!(first.first().map(String::as_str), Some("m-1"));
+    assert_eq!(first.get(1).map(String::as_str), Some("x"));
+    // A replay repeats them.
+    assert_eq!(ids(&mapping.outcome(event)), first);
+}
+
+#[test]
 fn too_many_items_set_the_event_aside() {
     let mut mapping = mapping(PRODUCTS, &json!({}));
     let event =

@@ -148,6 +148,12 @@ fn properties_are_sent_as_mixpanel_takes_them() {
             json!({"bucket_": 1, "_bucket": 2}),
             json!([["forbidden_name", 3, "bucket"]]),
         ),
+        // With it Mixpanel would drop the event and say that it has taken it.
+        (
+            r#"{"$ignore":true,"a":{"$ignore":1}}"#.to_owned(),
+            json!({"_ignore": true, "a": {"$ignore": 1}}),
+            json!([["forbidden_name", 1, "$ignore"]]),
+        ),
     ] {
         let mut mapping = plain();
         assert_eq!(mapping.map(&track(&properties)), Mapped::Send, "{properties}");

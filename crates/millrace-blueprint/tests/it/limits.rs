@@ -120,9 +120,8 @@ impl Found {
         self.unless(properties.len() < 255, || format!("{} properties", properties.len()));
         for (name, value) in properties {
             self.name(name);
-            self.unless(name != "bucket" && name != "$bucket" && name != "token", || {
-                format!("the name {name}")
-            });
+            let refused = ["bucket", "$bucket", "$ignore", "token"].contains(&name.as_str());
+            self.unless(!refused, || format!("the name {name}"));
             self.value(name, value, 1);
         }
         match properties.get("time").and_then(Value::as_i64) {
