@@ -121,10 +121,7 @@ impl<'a> Cursor<'a> {
         let (mut escaped, mut halves) = (false, false);
         loop {
             let rest = self.bytes.get(self.at..).ok_or(Malformed)?;
-            let length = rest
-                .iter()
-                .position(|b| *b == b'"' || *b == b'\\' || *b < 0x20)
-                .ok_or(Malformed)?;
+            let length = text::plain_length(rest);
             self.at += length;
             super::effort::spend(length + 1);
             match self.peek() {

@@ -61,6 +61,35 @@ fn escape(bytes: &[u8], at: usize) -> (char, usize) {
     (character, 2)
 }
 
+/// How many bytes come before the first that stands for something else in a JSON string, or not at
+/// all: a quote, a backslash, a control character. All of them when there is none.
+///
+/// Most of an event is looked at here and nowhere else, so eight bytes are looked at together.
+pub(crate) fn plain_length(bytes: &[u8]) -> usize {
+    let mut rest = bytes;
+    while let Some((word, behind)) = rest.split_first_chunk::<8>() {
+        let special = special_bytes(u64::from_le_bytes(*word));
+        if special != 0 {
+            let before = usize::try_from(special.trailing_zeros() / 8).unwrap_or_default();
+            return bytes.len() - rest.len() + before;
+        }
+        rest = behind;
+    }
+    let special = |b: &u8| *b < 0x20 || *b == b'"' || *b == b'\\';
+    bytes.len() - rest.len() + rest.iter().position(special).unwrap_or(rest.len())
+}
+
+/// The eighth bit of each special byte in a word. Those behind the first may be wrong: what is
+/// borrowed for it in a subtraction is missing there.
+fn special_bytes(word: u64) -> u64 {
+    const ONES: u64 = u64::from_le_bytes([1; 8]);
+    const HIGHEST: u64 = u64::from_le_bytes([0x80; 8]);
+    let below = |word: u64, limit: u8| word.wrapping_sub(ONES * u64::from(limit)) & !word;
+    let quote = word ^ (ONES * u64::from(b'"'));
+    let backslash = word ^ (ONES * u64::from(b'\\'));
+    (below(word, 0x20) | below(quote, 1) | below(backslash, 1)) & HIGHEST
+}
+
 /// Writes text as a JSON string with its quotes.
 pub(crate) fn write(text: &str, out: &mut Vec<u8>) {
     out.push(b'"');
@@ -73,11 +102,12 @@ pub(crate) fn write_inner(text: &str, out: &mut Vec<u8>) {
     const HEX: [u8; 16] = *b"0123456789abcdef";
     let bytes = text.as_bytes();
     let mut from = 0;
-    let special = |b: &u8| *b < 0x20 || *b == b'"' || *b == b'\\';
-    while let Some(length) = bytes.get(from..).and_then(|rest| rest.iter().position(special)) {
-        let at = from + length;
+    loop {
+        let rest = bytes.get(from..).unwrap_or_default();
+        let at = from + plain_length(rest);
         out.extend_from_slice(bytes.get(from..at).unwrap_or_default());
-        match bytes.get(at).copied().unwrap_or_default() {
+        let Some(special) = bytes.get(at).copied() else { return };
+        match special {
             b'\n' => out.extend_from_slice(b"\\n"),
             b'\t' => out.extend_from_slice(b"\\t"),
             b'\r' => out.extend_from_slice(b"\\r"),
@@ -89,7 +119,6 @@ pub(crate) fn write_inner(text: &str, out: &mut Vec<u8>) {
         }
         from = at + 1;
     }
-    out.extend_from_slice(bytes.get(from..).unwrap_or_default());
 }
 
 #[cfg(test)]
@@ -114,6 +143,15 @@ mod tests {
     }
 
     proptest! {
+        #[test]
+        fn special_bytes_are_found_where_they_are(bytes in proptest::collection::vec(
+            prop_oneof![any::<u8>(), 0x1e_u8..0x24, 0x5a_u8..0x5e], 0..40,
+        )) {
+            let special = |b: &u8| *b < 0x20 || *b == b'"' || *b == b'\\';
+            let first = bytes.iter().position(special).unwrap_or(bytes.len());
+            prop_assert_eq!(plain_length(&bytes), first);
+        }
+
         #[test]
         fn text_goes_to_json_and_back(text in any::<String>()) {
             let mut json = Vec::new();

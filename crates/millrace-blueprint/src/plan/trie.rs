@@ -3,6 +3,7 @@
 //! Slots are numbered so that those below a node are one range. That is what makes "the last of
 //! two equal keys wins" cheap: the second key empties the range of the first.
 
+use super::keys::Keys;
 use crate::syntax::ast::Step;
 
 /// The trie. Node 0 is the root.
@@ -19,10 +20,21 @@ pub(crate) struct TrieNode {
     /// The slot of the value here, if it is wanted as a whole.
     pub(crate) slot: Option<u16>,
     pub(crate) keys: Vec<(Box<[u8]>, u32)>,
+    /// The place of each name in `keys`.
+    places: Keys,
     pub(crate) indexes: Vec<(u32, u32)>,
     /// The slots from here down.
     pub(crate) below: std::ops::Range<usize>,
     wanted: bool,
+}
+
+impl TrieNode {
+    /// The node of a member, whose name is given with its [`keys::hash`].
+    pub(crate) fn member(&self, name: &[u8], hash: u64) -> Option<usize> {
+        let place = self.places.find(name, hash)?;
+        let (_, id) = self.keys.get(usize::from(place))?;
+        usize::try_from(*id).ok()
+    }
 }
 
 impl Trie {
@@ -75,6 +87,9 @@ impl Trie {
             if node.wanted {
                 node.slot = u16::try_from(self.slots).ok();
                 self.slots += 1;
+            }
+            for ((name, _), place) in node.keys.iter().zip(0..) {
+                node.places.add(name, place);
             }
             children.extend(node.keys.iter().map(|(_, id)| *id));
             children.extend(node.indexes.iter().map(|(_, id)| *id));

@@ -5,7 +5,7 @@ use millrace_model::time::UnixMillis;
 
 use millrace_model::code::Code;
 
-use super::object::{Layout, Members};
+use super::object::{Gathering, Layout, Members};
 use super::value::Value;
 use super::{ARENA_LIMIT, Run};
 use crate::json::{careful, number, text};
@@ -49,11 +49,8 @@ impl<'a> Run<'a> {
             }),
             Function::Lower => self.change_text(value, |text| text.to_lowercase()),
             Function::Upper => self.change_text(value, |text| text.to_uppercase()),
-            Function::Nonblank => {
-                let mut spare = String::new();
-                let blank = self.text(value, &mut spare).is_some_and(|text| text.trim().is_empty());
-                if blank { Value::Nothing } else { value }
-            }
+            Function::Nonblank if self.is_blank_text(value) => Value::Nothing,
+            Function::Nonblank => value,
             Function::Identifier => {
                 let mut spare = String::new();
                 let usable = self.identifier_text(value, &mut spare).is_some();
@@ -355,7 +352,7 @@ impl<'a> Run<'a> {
         };
         let object = Object::default();
         let base = self.scratch.pending.len();
-        self.spread(&object, base, 0, value, Some(filter));
+        self.spread(&object, &mut Gathering::from(base), 0, value, Some(filter));
         self.make(|run, out| {
             out.push(b'{');
             let below = level.saturating_add(1);

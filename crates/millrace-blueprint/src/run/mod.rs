@@ -40,7 +40,7 @@ use crate::syntax::ast::{Checks, TimeAhead};
 use checks::Corrected;
 use explain::Trace;
 use object::Pending;
-use scan::Slot;
+use scan::{Seen, Slot};
 use value::Value;
 
 /// An event as a mapper sees it.
@@ -85,6 +85,8 @@ struct Scratch {
     slots: Vec<Slot>,
     /// The slots of the items around, the innermost last.
     items: Vec<Slot>,
+    /// The members of the event's objects that are wanted as a whole.
+    seen: Seen,
     /// For each node of a trie, the scan that has last seen it.
     stamps: Vec<u32>,
     stamp: u32,
@@ -182,6 +184,8 @@ struct Frame {
 struct Run<'a> {
     plan: &'a Plan,
     event: &'a EventView<'a>,
+    /// The event's bytes, which are text: parts of it need not be checked again.
+    body: &'a str,
     scratch: &'a mut Scratch,
     /// The event's time, or that of its receipt when it lies too far ahead of it.
     time: UnixMillis,
@@ -227,7 +231,8 @@ impl<'a> Run<'a> {
         scratch.slots.clear();
         scratch.slots.resize(plan.trie.slots, Slot::default());
         let malformed = || Stop::new(Code::MappingFailed, "the event is not one JSON object");
-        if std::str::from_utf8(event.body).is_err() || u32::try_from(event.body.len()).is_err() {
+        let body = std::str::from_utf8(event.body).map_err(|_| malformed())?;
+        if u32::try_from(body.len()).is_err() {
             return Err(malformed());
         }
         scan::event(plan, event.body, scratch).map_err(|_| malformed())?;
@@ -236,6 +241,7 @@ impl<'a> Run<'a> {
         let mut run = Run {
             plan,
             event,
+            body,
             scratch,
             time,
             frame: Frame::default(),

@@ -3,7 +3,7 @@
 use std::collections::{HashMap, HashSet};
 
 use super::Run;
-use super::object::{Layout, Members};
+use super::object::{Gathering, Layout, Members};
 use super::value::Value;
 use crate::agent::{self, segment::Components};
 use crate::json::text;
@@ -59,31 +59,28 @@ fn read(agent: &str) -> Browser {
 impl<'a> Run<'a> {
     /// A part of the browser that a user agent names.
     pub(super) fn browser(&mut self, value: Value, part: fn(&Browser) -> &Vec<u8>) -> Value {
-        let mut spare = String::new();
-        let fresh = {
-            let Some(agent) = self.text(value, &mut spare) else { return Value::Nothing };
-            let known = self.scratch.agents.known.contains_key(self.json(value));
-            (!known).then(|| read(agent))
-        };
-        let fresh = match fresh {
-            Some(browser) if self.json(value).len() <= AGENT_LENGTH_LIMIT => {
-                let key: Box<[u8]> = self.json(value).into();
-                let known = &mut self.scratch.agents.known;
-                if known.len() >= AGENTS_LIMIT {
-                    known.clear();
-                }
-                known.insert(key, browser);
-                None
-            }
-            other => other,
-        };
-        self.make(|run, out| {
-            let known = run.scratch.agents.known.get(run.json(value));
-            if let Some(browser) = known.or(fresh.as_ref()) {
-                out.extend_from_slice(part(browser));
+        let mut fresh = None;
+        let made = self.make(|run, out| {
+            if let Some(known) = run.scratch.agents.known.get(run.json(value)) {
+                out.extend_from_slice(part(known));
+            } else if let Some(agent) = run.text(value, &mut String::new()) {
+                let browser = read(agent);
+                out.extend_from_slice(part(&browser));
+                fresh = Some(browser);
             }
             !out.is_empty()
-        })
+        });
+        if let Some(browser) = fresh
+            && self.json(value).len() <= AGENT_LENGTH_LIMIT
+        {
+            let key: Box<[u8]> = self.json(value).into();
+            let known = &mut self.scratch.agents.known;
+            if known.len() >= AGENTS_LIMIT {
+                known.clear();
+            }
+            known.insert(key, browser);
+        }
+        made
     }
 
     /// A list as it is; another value as the only item of a list.
@@ -130,7 +127,7 @@ impl<'a> Run<'a> {
         let prefix = self.value(&call.second, 1);
         let object = Object::default();
         let base = self.scratch.pending.len();
-        self.spread(&object, base, 0, value, None);
+        self.spread(&object, &mut Gathering::from(base), 0, value, None);
         for at in base..self.scratch.pending.len() {
             let Some(name) = self.scratch.pending.get(at).map(|one| one.name) else { continue };
             let inner = self.json(prefix);
@@ -153,7 +150,7 @@ impl<'a> Run<'a> {
     pub(super) fn renamed(&mut self, value: Value, call: &'a Call, level: u8) -> Value {
         let object = Object::default();
         let base = self.scratch.pending.len();
-        self.spread(&object, base, 0, value, None);
+        self.spread(&object, &mut Gathering::from(base), 0, value, None);
         self.bury_repeated(base);
         // For each pair that was met, the place of its member.
         let mut met: Vec<(u16, usize)> = Vec::new();

@@ -7,6 +7,7 @@
 
 use millrace_model::code::Code;
 
+use super::object::Gathering;
 use super::value::Value;
 use super::{Run, Stop};
 use crate::json::{careful, number};
@@ -78,7 +79,7 @@ impl<'a> Run<'a> {
     pub(super) fn needed_numbers(&mut self, value: Value, level: u8) -> Value {
         let object = Object::default();
         let base = self.scratch.pending.len();
-        self.spread(&object, base, 0, value, None);
+        self.spread(&object, &mut Gathering::from(base), 0, value, None);
         for at in base..self.scratch.pending.len() {
             let Some(one) = self.scratch.pending.get(at).copied() else { continue };
             let number = match self.json(one.value).first() {

@@ -40,6 +40,37 @@ pub(super) struct Pending {
     pub(super) unknown: bool,
 }
 
+/// The name of a member of a spread, and its hash.
+#[derive(Clone, Copy, Debug)]
+struct Named {
+    name: Value,
+    hash: u64,
+}
+
+/// The members of an object that is being gathered.
+#[derive(Debug)]
+pub(super) struct Gathering {
+    /// Where they begin among all that are pending.
+    base: usize,
+    /// For the names of spread members, a bit each, by hash: a name whose bit is not there is new.
+    names: u128,
+}
+
+impl Gathering {
+    /// Of the members from this place on, of which none is there yet.
+    pub(super) fn from(base: usize) -> Gathering {
+        Gathering { base, names: 0 }
+    }
+
+    /// True when a name with this hash may have been there before. It has been from now on.
+    fn may_hold(&mut self, hash: u64) -> bool {
+        let bit = 1_u128 << (hash % 128);
+        let before = self.names & bit != 0;
+        self.names |= bit;
+        before
+    }
+}
+
 /// How the members of an object are written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Members {
@@ -83,6 +114,7 @@ impl<'a> Run<'a> {
     /// Gathers the members of an object, whose values stand at `level`. Gives where they begin.
     pub(super) fn gather(&mut self, object: &'a Object, level: u8) -> usize {
         let base = self.scratch.pending.len();
+        let mut gathering = Gathering::from(base);
         for (entry, place) in object.entries.iter().zip(0_u32..) {
             let before = self.scratch.pending.len();
             match &entry.what {
@@ -107,7 +139,7 @@ impl<'a> Run<'a> {
                 EntryKind::Spread { value, filter } => {
                     // Only its members stay: they stand at this level, the object one above.
                     let value = self.value(value, level.saturating_sub(1));
-                    self.spread(object, base, place, value, filter.as_ref());
+                    self.spread(object, &mut gathering, place, value, filter.as_ref());
                 }
             }
             if self.noting {
@@ -120,7 +152,7 @@ impl<'a> Run<'a> {
     pub(super) fn spread(
         &mut self,
         object: &Object,
-        base: usize,
+        gathering: &mut Gathering,
         entry: u32,
         source: Value,
         filter: Option<&Filter>,
@@ -133,6 +165,29 @@ impl<'a> Run<'a> {
             Value::Nothing | Value::Constant(_) => return,
         };
         if self.json(source).first() != Some(&b'{') {
+            return;
+        }
+        if let Value::Event(slot) = source
+            && let Some(places) = self.scratch.seen.object(slot.start)
+        {
+            for place in places {
+                let Some(seen) = self.scratch.seen.member(place) else { return };
+                let mut name = Named { name: Value::Event(seen.name), hash: seen.hash };
+                if seen.escaped {
+                    name = self.plain_name(name.name);
+                }
+                self.spread_member(
+                    object,
+                    gathering,
+                    entry,
+                    name,
+                    Value::Event(seen.value),
+                    filter,
+                );
+                if self.overflow.get().is_some() {
+                    return;
+                }
+            }
             return;
         }
         let mut cursor = Cursor::new(self.json(source));
@@ -157,19 +212,21 @@ impl<'a> Run<'a> {
                     _ => Value::Event(slot),
                 }
             };
-            let mut name = part(key.start, key.end);
-            if escaped {
-                name = self.plain_name(name);
-            }
-            self.spread_member(object, base, entry, name, part(from, to), filter);
+            let name = part(key.start, key.end);
+            let name = if escaped { self.plain_name(name) } else { self.named(name) };
+            self.spread_member(object, gathering, entry, name, part(from, to), filter);
             if self.overflow.get().is_some() {
                 return;
             }
         }
     }
 
+    fn named(&self, name: Value) -> Named {
+        Named { name, hash: keys::hash(self.json(name)) }
+    }
+
     /// A name with escapes in the one form in which names are compared and written.
-    fn plain_name(&mut self, name: Value) -> Value {
+    fn plain_name(&mut self, name: Value) -> Named {
         let mut decoded = String::new();
         text::decode(self.json(name), &mut decoded);
         let mut json = Vec::new();
@@ -177,26 +234,26 @@ impl<'a> Run<'a> {
         if text::has_half(self.json(name)) {
             self.corrected.add_for(Correction::BrokenUnicode, &json);
         }
-        self.keep(&json)
+        let kept = self.keep(&json);
+        self.named(kept)
     }
 
     fn spread_member(
         &mut self,
         object: &Object,
-        base: usize,
+        gathering: &mut Gathering,
         entry: u32,
-        name: Value,
+        named: Named,
         value: Value,
         filter: Option<&Filter>,
     ) {
+        let Named { mut name, mut hash } = named;
         let bytes = self.json(name);
-        let mut hash = keys::hash(bytes);
         if let Some(filter) = filter
             && filter.names.find(bytes, hash).is_some() != filter.keep
         {
             return;
         }
-        let mut name = name;
         if bytes.len() > NAME_LIMIT && !self.free {
             name = self.short_name(name);
             hash = keys::hash(self.json(name));
@@ -214,8 +271,10 @@ impl<'a> Run<'a> {
             None => unknown = self.is_unknown(object, name),
             Some(_) => {}
         }
-        let bytes = self.json(name);
-        if number.is_none() && self.scratch.pending.len() - base <= SEARCH_LIMIT {
+        let base = gathering.base;
+        let may_be_there = number.is_none() && gathering.may_hold(hash);
+        if may_be_there && self.scratch.pending.len() - base <= SEARCH_LIMIT {
+            let bytes = self.json(name);
             // The same name again, in this object or in an earlier spread: the last one wins.
             let same =
                 self.scratch.pending.get(base..).unwrap_or_default().iter().position(|one| {

@@ -1,5 +1,7 @@
 //! The one pass over an event's bytes: checks them, goes down the trie's paths, fills the slots.
 
+use std::ops::Range;
+
 use crate::Plan;
 use crate::json::cursor::{Cursor, DEPTH_LIMIT, Malformed, Shape};
 use crate::json::name::NAME_LIMIT;
@@ -19,6 +21,64 @@ pub(crate) struct Slot {
     pub(crate) null: bool,
 }
 
+/// A member of an object that was met on the way.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Member {
+    /// Its name, without the quotes.
+    pub(super) name: Slot,
+    /// The [`keys::hash`] of the name as it stands there.
+    pub(super) hash: u64,
+    /// True when the name has escapes.
+    pub(super) escaped: bool,
+    pub(super) value: Slot,
+}
+
+/// The members of those objects in an event that a plan wants as a whole: what is spread was gone
+/// through once, and need not be again.
+#[derive(Debug, Default)]
+pub(super) struct Seen {
+    members: Vec<Member>,
+    /// Members of the objects that are being gone through, the innermost last.
+    open: Vec<Member>,
+    /// Where each object begins in the event, and its members in `members`.
+    objects: Vec<(u32, Range<usize>)>,
+}
+
+/// Objects with more members are gone through again: rows have no use for so many, and memory is
+/// bounded.
+const SEEN_LIMIT: usize = 1024;
+
+impl Seen {
+    pub(super) fn clear(&mut self) {
+        self.members.clear();
+        self.open.clear();
+        self.objects.clear();
+    }
+
+    /// The places of the members of the object that begins there, if it was noted.
+    pub(super) fn object(&self, start: u32) -> Option<Range<usize>> {
+        let found = self.objects.iter().find(|(begin, _)| *begin == start);
+        found.map(|(_, members)| members.clone())
+    }
+
+    /// The member at a place.
+    pub(super) fn member(&self, place: usize) -> Option<Member> {
+        self.members.get(place).copied()
+    }
+
+    /// Notes an object whose members are the open ones from `base` on.
+    fn close(&mut self, start: usize, base: usize) {
+        if self.members.len() + (self.open.len() - base) <= SEEN_LIMIT
+            && let Ok(start) = u32::try_from(start)
+        {
+            let from = self.members.len();
+            self.members.extend(self.open.drain(base..));
+            self.objects.push((start, from..self.members.len()));
+        }
+        self.open.truncate(base);
+    }
+}
+
 /// Fills the slots of a plan. The bytes must be one JSON object.
 pub(super) fn event(plan: &Plan, body: &[u8], scratch: &mut Scratch) -> Result<(), Malformed> {
     let mut cursor = Cursor::new(body);
@@ -26,10 +86,18 @@ pub(super) fn event(plan: &Plan, body: &[u8], scratch: &mut Scratch) -> Result<(
     if cursor.peek() != Some(b'{') {
         return Err(Malformed);
     }
-    let at = cursor.at;
-    let end =
-        value(&plan.trie, body, at, &mut scratch.slots, &mut scratch.stamps, &mut scratch.stamp)?;
-    cursor.at = end;
+    let stamp = next_stamp(&plan.trie, &mut scratch.stamps, &mut scratch.stamp);
+    scratch.seen.clear();
+    let mut scan = Scan {
+        trie: &plan.trie,
+        cursor,
+        slots: &mut scratch.slots,
+        stamps: &mut scratch.stamps,
+        stamp,
+        seen: Some(&mut scratch.seen),
+    };
+    scan.visit(0, DEPTH_LIMIT)?;
+    cursor.at = scan.cursor.at;
     cursor.blanks();
     if cursor.peek().is_none() { Ok(()) } else { Err(Malformed) }
 }
@@ -43,6 +111,15 @@ pub(super) fn value(
     stamps: &mut Vec<u32>,
     stamp: &mut u32,
 ) -> Result<usize, Malformed> {
+    let stamp = next_stamp(trie, stamps, stamp);
+    let cursor = Cursor { bytes, at };
+    let mut scan = Scan { trie, cursor, slots, stamps, stamp, seen: None };
+    scan.visit(0, DEPTH_LIMIT)?;
+    Ok(scan.cursor.at)
+}
+
+/// A stamp that no node of a trie has yet.
+fn next_stamp(trie: &Trie, stamps: &mut Vec<u32>, stamp: &mut u32) -> u32 {
     if stamps.len() < trie.nodes.len() {
         stamps.resize(trie.nodes.len(), 0);
     }
@@ -51,9 +128,7 @@ pub(super) fn value(
         stamps.fill(0);
         *stamp = 1;
     }
-    let mut scan = Scan { trie, cursor: Cursor { bytes, at }, slots, stamps, stamp: *stamp };
-    scan.visit(0, DEPTH_LIMIT)?;
-    Ok(scan.cursor.at)
+    *stamp
 }
 
 struct Scan<'a> {
@@ -62,6 +137,14 @@ struct Scan<'a> {
     slots: &'a mut [Slot],
     stamps: &'a mut [u32],
     stamp: u32,
+    /// Where members are noted; not those of items, which are not spread often.
+    seen: Option<&'a mut Seen>,
+}
+
+/// The slot of what lies there.
+fn slot_at(start: usize, end: usize, shape: Shape, null: bool) -> Result<Slot, Malformed> {
+    let number = |n: usize| u32::try_from(n).map_err(|_| Malformed);
+    Ok(Slot { start: number(start)?, end: number(end)?, shape, null })
 }
 
 impl Scan<'_> {
@@ -71,40 +154,54 @@ impl Scan<'_> {
         let start = self.cursor.at;
         let first = self.cursor.peek();
         let shape = match first {
-            Some(b'{') if !wanted.keys.is_empty() => self.object(node, left)?,
+            Some(b'{') if wanted.slot.is_some() && self.seen.is_some() => {
+                let base = self.seen.as_ref().map_or(0, |seen| seen.open.len());
+                let shape = self.object(node, left, true)?;
+                if let Some(seen) = &mut self.seen {
+                    seen.close(start, base);
+                }
+                shape
+            }
+            Some(b'{') if !wanted.keys.is_empty() => self.object(node, left, false)?,
             Some(b'[') if !wanted.indexes.is_empty() => self.array(node, left)?,
             _ => self.cursor.skip(left)?,
         };
         if let Some(slot) = wanted.slot
             && let Some(slot) = self.slots.get_mut(usize::from(slot))
         {
-            let number = |n: usize| u32::try_from(n).map_err(|_| Malformed);
-            let null = first == Some(b'n');
-            *slot = Slot { start: number(start)?, end: number(self.cursor.at)?, shape, null };
+            *slot = slot_at(start, self.cursor.at, shape, first == Some(b'n'))?;
         }
         Ok(shape)
     }
 
-    fn object(&mut self, node: usize, left: u32) -> Result<Shape, Malformed> {
+    /// Goes through an object, and notes its members where that is wanted.
+    fn object(&mut self, node: usize, left: u32, noted: bool) -> Result<Shape, Malformed> {
         let left = left.checked_sub(1).ok_or(Malformed)?;
         let mut shape = Shape::default();
         let mut count = 0;
         let mut more = self.cursor.open(b'}');
         while more {
-            let (key, escaped) = self.cursor.key()?;
-            let key = self.cursor.bytes.get(key).unwrap_or_default();
+            let (place, escaped) = self.cursor.key()?;
+            let key = self.cursor.bytes.get(place.clone()).unwrap_or_default();
+            let hash = keys::hash(key);
             shape.odd |= key.len() > NAME_LIMIT;
             let child = if escaped {
                 // An escaped key may hold half a pair, too: its object is copied with care.
                 shape.odd = true;
                 let mut decoded = String::new();
                 text::decode(key, &mut decoded);
-                self.child(node, decoded.as_bytes())
+                self.child(node, decoded.as_bytes(), keys::hash(decoded.as_bytes()))
             } else {
-                self.child(node, key)
+                self.child(node, key, hash)
             };
+            let start = self.cursor.at;
             let inner = self.element(child, left)?;
             shape.add(inner);
+            if noted && let Some(seen) = &mut self.seen {
+                let name = slot_at(place.start, place.end, Shape::default(), false)?;
+                let value = slot_at(start, self.cursor.at, inner, false)?;
+                seen.open.push(Member { name, hash, escaped, value });
+            }
             count += 1;
             more = self.cursor.more(b'}')?;
         }
@@ -113,10 +210,8 @@ impl Scan<'_> {
         Ok(shape)
     }
 
-    fn child(&self, node: usize, key: &[u8]) -> Option<usize> {
-        let keys = &self.trie.nodes.get(node)?.keys;
-        let (_, id) = keys.iter().find(|(have, _)| **have == *key)?;
-        usize::try_from(*id).ok()
+    fn child(&self, node: usize, key: &[u8], hash: u64) -> Option<usize> {
+        self.trie.nodes.get(node)?.member(key, hash)
     }
 
     fn array(&mut self, node: usize, left: u32) -> Result<Shape, Malformed> {

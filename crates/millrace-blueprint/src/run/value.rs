@@ -79,13 +79,29 @@ impl<'a> Run<'a> {
 
     /// The text of a value that is a text. `spare` is used when it has escapes.
     pub(crate) fn text<'s>(&'s self, value: Value, spare: &'s mut String) -> Option<&'s str> {
-        let json = self.json(value);
-        let inner = json.strip_prefix(b"\"")?.strip_suffix(b"\"")?;
-        if memchr::memchr(b'\\', inner).is_none() {
-            return std::str::from_utf8(inner).ok();
+        let json = match value {
+            Value::Event(slot) => self.body.get(range(slot.start, slot.end))?,
+            _ => std::str::from_utf8(self.json(value)).ok()?,
+        };
+        let inner = json.strip_prefix('"')?.strip_suffix('"')?;
+        if memchr::memchr(b'\\', inner.as_bytes()).is_none() {
+            return Some(inner);
         }
-        text::decode(inner, spare);
+        text::decode(inner.as_bytes(), spare);
         Some(spare)
+    }
+
+    /// True for a text with nothing but blanks.
+    pub(super) fn is_blank_text(&self, value: Value) -> bool {
+        match self.json(value) {
+            // Nearly all texts begin with what is no blank.
+            [b'"', b'!'..=b'[' | b']'..=b'~', _, ..] => false,
+            [b'"', ..] => {
+                let mut spare = String::new();
+                self.text(value, &mut spare).is_some_and(|text| text.trim().is_empty())
+            }
+            _ => false,
+        }
     }
 
     /// The text of a value that can stand for a person: a text or a number that is neither blank,
