@@ -149,6 +149,7 @@ const BAD_VALUES: [&str; 17] = [
 
 /// True when Mixpanel refuses this text as a distinct id or insert id, whatever its case.
 #[must_use]
+#[inline]
 pub fn is_bad_identifier(text: &str) -> bool {
     // Of most ids the length tells enough.
     matches!(text.len(), 1..=9 | 36) && BAD_VALUES.iter().any(|bad| bad.eq_ignore_ascii_case(text))

@@ -18,20 +18,8 @@ use crate::syntax::functions::Function;
 const FIRST_MILLIS: f64 = 1e11;
 
 impl<'a> Run<'a> {
-    /// The value of a call.
-    pub(super) fn call(&mut self, call: &'a Call, level: u8) -> Value {
-        let value = match call.function {
-            Function::Flatten
-            | Function::Follow
-            | Function::Json
-            | Function::WithoutNulls
-            | Function::Empties
-            | Function::WithoutEmpties => self.free_value(&call.argument),
-            _ => self.value(&call.argument, level),
-        };
-        if value.is_nothing() {
-            return Value::Nothing;
-        }
+    /// What a call makes of its argument, which is something.
+    pub(super) fn call(&mut self, call: &'a Call, value: Value, level: u8) -> Value {
         match call.function {
             Function::Number => self.number_of(value),
             Function::Text => self.text_of(value),
@@ -49,8 +37,8 @@ impl<'a> Run<'a> {
             }),
             Function::Lower => self.change_text(value, |text| text.to_lowercase()),
             Function::Upper => self.change_text(value, |text| text.to_uppercase()),
-            Function::Nonblank if self.is_blank_text(value) => Value::Nothing,
-            Function::Nonblank => value,
+            Function::Nonblank => self.nonblank(value),
+            Function::AsSent => value,
             Function::Identifier => {
                 let mut spare = String::new();
                 let usable = self.identifier_text(value, &mut spare).is_some();
@@ -81,7 +69,6 @@ impl<'a> Run<'a> {
             Function::List => self.list_of(value, level),
             Function::Browser => self.browser(value, |browser| &browser.name),
             Function::BrowserVersion => self.browser(value, |browser| &browser.version),
-            Function::AsSent => value,
             Function::Member => self.member(value, &call.second),
             Function::Follow => self.follow(value, &call.second, call.exact),
             Function::NeedNumbers => self.needed_numbers(value, level),

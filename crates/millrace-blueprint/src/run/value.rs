@@ -13,6 +13,7 @@ use crate::json::{number, text};
 use crate::plan::keys;
 use crate::plan::node::{Fact, Node, Part, Table};
 use crate::syntax::ast::{DeepValues, WideValues};
+use crate::syntax::functions::Function;
 
 /// How many bytes of an id Mixpanel keeps (reference/mixpanel-api.md 2.3).
 const ID_LIMIT: usize = 255;
@@ -91,9 +92,9 @@ impl<'a> Run<'a> {
         Some(spare)
     }
 
-    /// True for a text with nothing but blanks.
-    pub(super) fn is_blank_text(&self, value: Value) -> bool {
-        match self.json(value) {
+    /// The value, or nothing for a text with nothing but blanks.
+    pub(super) fn nonblank(&self, value: Value) -> Value {
+        let blank = match self.json(value) {
             // Nearly all texts begin with what is no blank.
             [b'"', b'!'..=b'[' | b']'..=b'~', _, ..] => false,
             [b'"', ..] => {
@@ -101,7 +102,8 @@ impl<'a> Run<'a> {
                 self.text(value, &mut spare).is_some_and(|text| text.trim().is_empty())
             }
             _ => false,
-        }
+        };
+        if blank { Value::Nothing } else { value }
     }
 
     /// The text of a value that can stand for a person: a text or a number that is neither blank,
@@ -211,11 +213,13 @@ impl<'a> Run<'a> {
     }
 
     /// The value of a node that is to stand at this level.
+    #[inline]
     pub(crate) fn value(&mut self, node: &'a Node, level: u8) -> Value {
         if self.noting { self.noted_value(node, level) } else { self.value_of(node, level) }
     }
 
-    /// The same, without a note of this node.
+    /// The same, without a note of this node. The nodes that most members are stand here, those
+    /// that write something in [`Run::written_value`].
     pub(super) fn value_of(&mut self, node: &'a Node, level: u8) -> Value {
         let level = if self.free { 0 } else { level };
         match node {
@@ -223,11 +227,49 @@ impl<'a> Run<'a> {
             Node::Constant(at) => Value::Constant(*at),
             Node::Slot(slot) if self.inside > 0 => self.read_for_item(self.slot(*slot)),
             Node::Slot(slot) => self.slot(*slot),
+            Node::Item(slot) => self.of_item(Value::of(self.item_slot(*slot))),
+            Node::Call(call) => {
+                let value = if call.function.takes_any_shape() {
+                    self.free_value(&call.argument)
+                } else {
+                    self.value(&call.argument, level)
+                };
+                match call.function {
+                    _ if value.is_nothing() => Value::Nothing,
+                    Function::Nonblank => self.nonblank(value),
+                    _ => self.call(call, value, level),
+                }
+            }
+            Node::First { left, blank, right } => {
+                let value = self.value(left, level);
+                let skip = if *blank { self.is_blank(value) } else { self.is_absent(value) };
+                if skip { self.value(right, level) } else { value }
+            }
+            Node::Choice(choice) => {
+                let (test, then, otherwise) = choice.as_ref();
+                let node = if self.holds(test) { then } else { otherwise };
+                self.value(node, level)
+            }
+            Node::Need(need) => self.need(need, level),
+            _ => self.written_value(node, level),
+        }
+    }
+
+    #[inline(never)]
+    fn written_value(&mut self, node: &'a Node, level: u8) -> Value {
+        match node {
+            Node::Nothing
+            | Node::Constant(_)
+            | Node::Slot(_)
+            | Node::Item(_)
+            | Node::Call(_)
+            | Node::First { .. }
+            | Node::Choice(_)
+            | Node::Need(_) => self.value_of(node, level),
             Node::KeptSlot(slot) => {
                 let value = Value::kept(self.scratch.slots.get(usize::from(*slot)));
                 if self.inside > 0 { self.read_for_item(value) } else { value }
             }
-            Node::Item(slot) => self.of_item(Value::of(self.item_slot(*slot))),
             Node::KeptItem(slot) => self.of_item(Value::kept(self.item_slot(*slot))),
             Node::Fact(fact) => self.fact(*fact),
             Node::Millis(fact) => {
@@ -238,16 +280,9 @@ impl<'a> Run<'a> {
                     true
                 })
             }
-            Node::First { left, blank, right } => {
-                let value = self.value(left, level);
-                let skip = if *blank { self.is_blank(value) } else { self.is_absent(value) };
-                if skip { self.value(right, level) } else { value }
-            }
             Node::Template { strict, parts } => {
                 self.make(|run, out| run.template(*strict, parts, out))
             }
-            Node::Call(call) => self.call(call, level),
-            Node::Need(need) => self.need(need, level),
             Node::Table(table) => self.row_of(table, level),
             Node::Place => {
                 let place = self.frame.place;
@@ -283,11 +318,6 @@ impl<'a> Run<'a> {
                 self.make(|run, out| run.each(each, list, level, out) || each.exact)
             }
             Node::With(each) => self.with(each, level),
-            Node::Choice(choice) => {
-                let (test, then, otherwise) = choice.as_ref();
-                let node = if self.holds(test) { then } else { otherwise };
-                self.value(node, level)
-            }
         }
     }
 

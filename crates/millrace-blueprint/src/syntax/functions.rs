@@ -132,6 +132,19 @@ pub(crate) const IGNORE_CASE: &str = "ignore_case";
 pub(crate) const KEEP_LISTS: &str = "keep_lists";
 
 impl Function {
+    /// True where limits wait for what the function makes of its argument.
+    pub(crate) const fn takes_any_shape(self) -> bool {
+        matches!(
+            self,
+            Function::Flatten
+                | Function::Follow
+                | Function::Json
+                | Function::WithoutNulls
+                | Function::Empties
+                | Function::WithoutEmpties
+        )
+    }
+
     /// What follows the first argument, which is always a value.
     pub(crate) const fn rest(self) -> Rest {
         match self {
