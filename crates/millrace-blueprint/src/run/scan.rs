@@ -44,9 +44,9 @@ pub(super) struct Seen {
     objects: Vec<(u32, Range<usize>)>,
 }
 
-/// Objects with more members are gone through again: rows have no use for so many, and memory is
-/// bounded.
-const SEEN_LIMIT: usize = 1024;
+/// So many members are noted, which bounds the memory; other objects are gone through again. A
+/// spread takes no more from all objects of an action.
+const SEEN_LIMIT: usize = super::object::GATHER_LIMIT * 2;
 
 impl Seen {
     pub(super) fn clear(&mut self) {
