@@ -44,8 +44,8 @@ pub(super) struct Seen {
     objects: Vec<(u32, Range<usize>)>,
 }
 
-/// So many members are noted, which bounds the memory; other objects are gone through again. A
-/// spread takes no more from all objects of an action.
+/// So many members are noted, which bounds the memory; other objects are gone through again. An
+/// object that is gathered takes no more.
 const SEEN_LIMIT: usize = super::object::GATHER_LIMIT * 2;
 
 impl Seen {
