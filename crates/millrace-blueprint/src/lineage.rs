@@ -1,5 +1,7 @@
 //! Where the fields of rows can come from, read off the blueprint without running it.
 
+use std::collections::HashSet;
+
 use serde_json::{Value, json};
 
 use crate::Blueprint;
@@ -89,6 +91,15 @@ impl Blueprint {
 }
 
 impl Lineage {
+    /// The settings, and with their prefix the parameters, that anything looks at.
+    pub(crate) fn settings(&self) -> HashSet<String> {
+        let actions = || self.rules.iter().flat_map(|rule| &rule.actions);
+        let of_fields = actions().flat_map(|action| action.fields.iter().map(|one| &one.sources));
+        let tests = self.rules.iter().map(|rule| &rule.when);
+        let all = tests.chain(actions().map(|action| &action.when)).chain(of_fields);
+        all.flat_map(|sources| sources.settings.iter().cloned()).collect()
+    }
+
     /// The lineage as JSON.
     #[must_use]
     pub fn to_json(&self) -> Value {

@@ -7,11 +7,14 @@ use crate::Blueprint;
 use crate::json::name;
 use crate::plan::paths::Paths;
 use crate::reserved::{self, Home};
+use crate::settings::SettingKind;
 use crate::syntax::ast::{
     Action, Condition, Entry, EntryKind, Expression, Field, Kinds, Nobody, Outcome, Place, Rule,
     Step, Verb,
 };
 use crate::syntax::functions::Function;
+use crate::syntax::parts::member;
+use crate::syntax::tree::{Node, NodeValue};
 use crate::syntax::{SETTING_PREFIX, is_operator, reserved_names};
 
 impl Blueprint {
@@ -30,10 +33,25 @@ impl Blueprint {
                 }
             }
         }
+        lint.unused(self);
         // A shared block stands wherever it is spread.
         lint.found.sort_by_key(|one| (one.line, one.column, one.message.clone()));
         lint.found.dedup();
         lint.found
+    }
+}
+
+impl Blueprint {
+    /// Where a name is declared, such as a setting among `settings`.
+    fn place_of(&self, key: &str, name: &str) -> Place {
+        let tree = self.tree();
+        let map = |node: &Node| match &node.value {
+            NodeValue::Map(members) => Some(members.clone()),
+            NodeValue::Scalar(_) | NodeValue::List(_) => None,
+        };
+        let declared = tree.as_ref().and_then(map).and_then(|all| member(&all, key).and_then(map));
+        let found = declared.iter().flatten().find(|(key, _)| key.text == name);
+        found.map(|(key, _)| key.place).unwrap_or_default()
     }
 }
 
@@ -53,6 +71,27 @@ impl Lint<'_> {
             message,
             suggestion,
         });
+    }
+
+    /// Settings and parameters that nothing in the blueprint looks at.
+    fn unused(&mut self, blueprint: &Blueprint) {
+        let used = blueprint.lineage().settings();
+        let settings = blueprint.settings().iter().filter(|one| one.kind != SettingKind::Ignored);
+        let settings = settings.map(|one| ("settings", "the setting", one.name.clone()));
+        let parameters = blueprint.parameters().iter();
+        let parameters = parameters.map(|one| ("parameters", "the parameter", one.name.clone()));
+        for (key, what, name) in settings.chain(parameters) {
+            let path = if key == "settings" { name.clone() } else { format!("{key}.{name}") };
+            if used.contains(&path) {
+                continue;
+            }
+            let message = format!("{what} `{name}` changes nothing: no rule looks at it");
+            let hint = match key {
+                "settings" => "take it away, or give it the kind `ignored`",
+                _ => "take it away",
+            };
+            self.add(blueprint.place_of(key, &name), message, Some(hint.to_owned()));
+        }
     }
 
     /// The names that an action writes as properties.
@@ -203,6 +242,10 @@ mod tests {
 blueprint: b
 settings:
   key: { kind: text, default: $x, about: a name }
+  idle: { kind: text, default: x, about: nobody looks at it }
+  old: { kind: ignored, about: nobody looks at this either }
+parameters:
+  site: { about: nobody looks at it }
 shared:
   block: { $osv: $.a, $os: $.b }
 rules:
@@ -227,21 +270,25 @@ rules:
         assert_eq!(
             warnings(text),
             [
-                "b:5:12: MR5113 Mixpanel knows no property `$osv` here (did you mean `$os`?)",
-                "b:9:9: MR5113 an event without a user id is set aside here (write \
+                "b:4:3: MR5113 the setting `idle` changes nothing: no rule looks at it (take it away, \
+                 or give it the kind `ignored`)",
+                "b:7:3: MR5113 the parameter `site` changes nothing: no rule looks at it (take it \
+                 away)",
+                "b:9:12: MR5113 Mixpanel knows no property `$osv` here (did you mean `$os`?)",
+                "b:13:9: MR5113 an event without a user id is set aside here (write \
                  `identifier($.userId) ?? identifier($.anonymousId)`, or `when: exists($.userId)`)",
-                "b:13:13: MR5113 Mixpanel forbids the name `bucket`: it is sent as `bucket_` \
+                "b:17:13: MR5113 Mixpanel forbids the name `bucket`: it is sent as `bucket_` \
                  (choose a name of your own)",
-                "b:18:44: MR5113 Mixpanel knows no property `$emial` here (names of your own \
+                "b:22:44: MR5113 Mixpanel knows no property `$emial` here (names of your own \
                  have no `$`)",
-                "b:19:17: MR5113 Mixpanel knows no property `$cty` here (did you mean `$city`?)",
-                "b:19:17: MR5113 a member renamed to `time` is left out: the row has its own (use \
+                "b:23:17: MR5113 Mixpanel knows no property `$cty` here (did you mean `$city`?)",
+                "b:23:17: MR5113 a member renamed to `time` is left out: the row has its own (use \
                  the field of the action)",
-                "b:20:9: MR5113 `add` is done for every event (say with `when` which events count; \
+                "b:24:9: MR5113 `add` is done for every event (say with `when` which events count; \
                  such rows cannot be repeated when an answer is unclear)",
-                "b:22:18: MR5113 Mixpanel knows no property `$firstName` here (did you mean \
+                "b:26:18: MR5113 Mixpanel knows no property `$firstName` here (did you mean \
                  `$first_name`?)",
-                "b:22:35: MR5113 Mixpanel knows no property `$avator` here (did you mean \
+                "b:26:35: MR5113 Mixpanel knows no property `$avator` here (did you mean \
                  `$avatar`?)",
             ]
         );

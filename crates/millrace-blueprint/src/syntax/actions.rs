@@ -137,8 +137,11 @@ pub(crate) fn read(node: &Node, reader: &mut Reader<'_>) -> Option<Action> {
         reader.problems.add(body.place, Code::BadValue, message, None);
         return None;
     };
+    let before = reader.problems.count();
     let members = like::with_inherited(&key.text, members, reader);
     let members = members.as_slice();
+    // What would have been inherited is not missed a second time.
+    let inherits = reader.problems.count() == before;
     let (required, _) = fields(verb);
     let mut action = Action {
         verb,
@@ -162,19 +165,27 @@ pub(crate) fn read(node: &Node, reader: &mut Reader<'_>) -> Option<Action> {
             one_id_for_all(&action, reader);
         }
     }
+    if inherits {
+        check_needs(&action, required, reader);
+    }
+    Some(action)
+}
+
+/// Tells which fields are missing.
+fn check_needs(action: &Action, required: &[Field], reader: &mut Reader<'_>) {
+    let (verb, place) = (action.verb, action.place);
     for field in required {
         if action.field(*field).is_none() {
             let message = format!("`{}` needs the field `{}`", verb.as_str(), field.as_str());
-            reader.problems.add(key.place, Code::MissingKey, message, None);
+            reader.problems.add(place, Code::MissingKey, message, None);
         }
     }
     let operators = action.fields.iter().filter(|(field, _)| is_operator(*field)).count();
     if matches!(verb, Verb::Profile | Verb::Group) && operators == 0 {
         let message = format!("`{}` updates nothing", verb.as_str());
         let hint = "give it set, set_once, union or another operator".to_owned();
-        reader.problems.add(key.place, Code::MissingKey, message, Some(hint));
+        reader.problems.add(place, Code::MissingKey, message, Some(hint));
     }
-    Some(action)
 }
 
 /// Reads the condition and the fields of an action.

@@ -12,7 +12,7 @@ use super::shared::shared_blocks;
 use super::tree::{self, Key, Node, NodeValue, Scalar};
 use super::values::{Declared, Reader};
 use super::{actions, declared, reach};
-use crate::{adobe, datafly};
+use crate::{adobe, cases, datafly};
 
 const TOP_KEYS: [&str; 11] = [
     "blueprint",
@@ -29,6 +29,9 @@ const TOP_KEYS: [&str; 11] = [
 ];
 const RULE_KEYS: [&str; 7] = ["name", "about", "when", "continue", "send", "drop", "set_aside"];
 const SET_ASIDE_KEYS: [&str; 2] = ["code", "message"];
+
+/// How many rules a blueprint may have: each event tries them one by one.
+const RULE_LIMIT: usize = 5_000;
 
 /// Reads and checks a blueprint.
 pub(crate) fn read(file: &str, text: &str) -> Result<Checked, Vec<Diagnostic>> {
@@ -90,18 +93,10 @@ fn top(root: &Node, problems: &mut Problems) -> Option<Checked> {
     if let Some(node) = member(members, "shared") {
         shared_blocks(node, declared, &mut shared, &mut size, problems);
     }
-    let nodes = match member(members, "rules").map(|node| (&node.value, node)) {
-        Some((NodeValue::List(items), _)) => items.as_slice(),
-        Some((_, node)) => {
-            let message = format!("`rules` takes a list, not {}", node.describe());
-            problems.add(node.place, Code::BadValue, message, None);
-            &[]
-        }
-        None => {
-            problems.add(root.place, Code::MissingKey, "the blueprint has no rules", None);
-            &[]
-        }
-    };
+    if let Some(node) = member(members, "tests") {
+        cases::read(node, problems);
+    }
+    let nodes = rule_nodes(root, members, problems);
     let mut reader = Reader::new(problems, declared, &shared, &mut size);
     reader.rules = nodes;
     let rules: Vec<Rule> = nodes.iter().filter_map(|node| rule(node, &mut reader)).collect();
@@ -117,6 +112,33 @@ fn top(root: &Node, problems: &mut Problems) -> Option<Checked> {
         variants,
         rules,
     })
+}
+
+/// The rules as they are written.
+fn rule_nodes<'n>(
+    root: &'n Node,
+    members: &'n [(Key, Node)],
+    problems: &mut Problems,
+) -> &'n [Node] {
+    let Some(node) = member(members, "rules") else {
+        problems.add(root.place, Code::MissingKey, "the blueprint has no rules", None);
+        return &[];
+    };
+    let NodeValue::List(rules) = &node.value else {
+        let message = format!("`rules` takes a list, not {}", node.describe());
+        problems.add(node.place, Code::BadValue, message, None);
+        return &[];
+    };
+    if rules.is_empty() {
+        let hint = "for one that sends nothing write a rule with drop: true".to_owned();
+        problems.add(node.place, Code::MissingKey, "the blueprint has no rules", Some(hint));
+    }
+    if rules.len() > RULE_LIMIT {
+        let message = format!("the blueprint has {} rules, of {RULE_LIMIT} at most", rules.len());
+        problems.add(node.place, Code::BadValue, message, None);
+        return &[];
+    }
+    rules
 }
 
 fn rule(node: &Node, reader: &mut Reader<'_>) -> Option<Rule> {

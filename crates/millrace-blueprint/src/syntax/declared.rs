@@ -98,7 +98,16 @@ fn choices(key: &Key, members: &[(Key, Node)], problems: &mut Problems) -> Vec<S
             &[]
         }
     };
-    items.iter().filter_map(|item| text(item, "a choice", problems)).collect()
+    let mut choices = Vec::new();
+    for item in items {
+        let Some(choice) = text(item, "a choice", problems) else { continue };
+        if choices.contains(&choice) {
+            let message = format!("the choice `{choice}` stands twice");
+            problems.add(item.place, Code::DuplicateName, message, None);
+        }
+        choices.push(choice);
+    }
+    choices
 }
 
 /// True for a null that is written as one: a text that nobody gives.

@@ -75,6 +75,11 @@ impl Reader<'_> {
             self.problems.add(to.place, Code::BadExpression, message, None);
             return Expression::Nothing;
         };
+        if keys.is_empty() {
+            let message = "the map of values has no rows and would give nothing";
+            let hint = "write KEY: value, and \"*\": value for all other keys".to_owned();
+            self.problems.add(to.place, Code::BadExpression, message, Some(hint));
+        }
         let (mut rows, mut other) = (Vec::new(), Expression::Nothing);
         for (key, node) in keys {
             let value = self.value(node);

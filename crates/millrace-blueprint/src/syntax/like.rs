@@ -13,6 +13,9 @@ use super::values::Reader;
 /// The key of an action that inherits.
 pub(super) const LIKE: &str = "like";
 
+/// Over how many rules an action may inherit.
+const CHAIN_LIMIT: usize = 16;
+
 /// The members of an action, with those that it inherits in front. Own members take the place of
 /// inherited ones; of two maps of members the own ones follow the inherited ones.
 pub(super) fn with_inherited(
@@ -29,9 +32,16 @@ pub(super) fn with_inherited(
             reader.problems.add(node.place, Code::BadValue, message, None);
             break;
         }
+        if names.len() >= CHAIN_LIMIT {
+            let message = format!("`like` goes over more than {CHAIN_LIMIT} rules");
+            let hint = "inherit from the rule that has the fields".to_owned();
+            reader.problems.add(node.place, Code::BadValue, message, Some(hint));
+            break;
+        }
         match first_action(verb, &name, node, reader) {
-            Some(inherited) => chain.push(inherited),
-            None => break,
+            // What is copied counts before it is copied.
+            Some(inherited) if reader.grow(node.place, weight(inherited)) => chain.push(inherited),
+            _ => break,
         }
         names.push(name);
     }
@@ -45,6 +55,19 @@ pub(super) fn with_inherited(
         }
     }
     all
+}
+
+/// How many keys and values there are in a map.
+fn weight(members: &[(Key, Node)]) -> usize {
+    members.iter().map(|(_, node)| node_weight(node)).sum()
+}
+
+fn node_weight(node: &Node) -> usize {
+    match &node.value {
+        NodeValue::Scalar(_) => 1,
+        NodeValue::List(items) => 1 + items.iter().map(node_weight).sum::<usize>(),
+        NodeValue::Map(members) => 1 + weight(members),
+    }
 }
 
 /// The members of the first action of a verb in a rule.

@@ -38,9 +38,11 @@ pub(super) fn shared_blocks(
     size: &mut usize,
     problems: &mut Problems,
 ) {
-    for (key, node) in map(node, "`shared`", problems).unwrap_or_default() {
+    let members = map(node, "`shared`", problems).unwrap_or_default();
+    for (place, (key, node)) in members.iter().enumerate() {
         let before = *size;
         let mut reader = Reader::new(problems, declared, shared, size);
+        reader.further_down = members.get(place..).unwrap_or_default();
         reader.block = Some(false);
         let value = reader.value(node);
         let of_item = reader.block == Some(true);
@@ -68,6 +70,12 @@ impl<'a> Reader<'a> {
                     _ => {}
                 }
                 self.grow(place, block.size).then_some(block)
+            }
+            None if self.further_down.iter().any(|(key, _)| key.text == name) => {
+                let message = format!("the shared block `{name}` does not stand above this one");
+                let hint = "a block uses those above it; move it up".to_owned();
+                self.problems.add(place, Code::UnknownReference, message, Some(hint));
+                None
             }
             None => {
                 let mut known: Vec<&str> = self.shared.keys().map(String::as_str).collect();

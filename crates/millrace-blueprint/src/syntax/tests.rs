@@ -136,6 +136,7 @@ fn these_values_are_refused_at_their_place() {
         ("007", "12:16: MR5101 `007` is a number"),
         ("userId", "12:16: MR5101 `userId` can be a text or a path (write $.userId for"),
         ("traits.plan", "12:16: MR5101 `traits.plan` can be a text or a path"),
+        ("'say \"x\" {{ a'", "12:25: MR5101 the braces are not closed"),
         ("a ?? b", "12:18: MR5101 this text holds `??` but is no expression"),
         ("'\"x\" ?? $.a'", "12:21: MR5101 what follows can never be used"),
         ("'\"a $.b\" ?? $.a'", "MR5101 what follows can never be used"),
@@ -147,6 +148,7 @@ fn these_values_are_refused_at_their_place() {
             "{ map: $.a, to: { a: 1 }, x: 1 }",
             "12:16: MR5101 a map of values has the keys `map` and `to`",
         ),
+        ("{ map: $.a, to: {} }", "12:32: MR5101 the map of values has no rows"),
         ("parameters.x", "12:16: MR5104 the parameter `x` is not known (there are none)"),
     ] {
         let found = problems(&with(value, "type = \"track\""));
@@ -281,6 +283,37 @@ fn shared_blocks_are_values_and_names_too() {
 }
 
 #[test]
+fn what_is_missing_or_too_much_in_the_whole_is_told() {
+    let rule = "rules:\n  - name: r\n    drop: true\n";
+    let inherits =
+        |like: &str| format!("  - name: s\n    send: [{{ event: {{ like: {like} }} }}]\n");
+    let chain: String = (0..40)
+        .map(|n| format!("  - name: r{n}\n    send: [{{ event: {{ like: r{} }} }}]\n", n + 1))
+        .collect();
+    let many: String = (0..5_001).map(|n| format!("  - {{ name: r{n}, drop: true }}\n")).collect();
+    let test = "tests:\n  - { name: t, givn: {}, expect: {} }\n";
+    let below = "shared:\n  a: { x: shared.b }\n  b: { y: $.a, z: shared.b }\n";
+    for (text, count, wanted) in [
+        ("rules: []\n".to_owned(), 1, "2:8: MR5005 the blueprint has no rules (for one that sends"),
+        (format!("rules:\n{many}"), 1, "3:3: MR5004 the blueprint has 5001 rules, of 5000 at most"),
+        (format!("{test}{rule}"), 2, "3:16: MR5003 the key of a test `givn` is not known (did you"),
+        (format!("{below}{rule}"), 2, "3:11: MR5007 the shared block `b` does not stand above"),
+        (format!("{rule}{}", inherits("t")), 1, "MR5007 the rule `t` is not known"),
+        (format!("{rule}{}", inherits("r")), 1, "MR5007 the rule `r` has no action `event`"),
+        (format!("rules:\n{chain}"), 25, "MR5004 `like` goes over more than 16 rules"),
+        (
+            format!("settings:\n  a: {{ kind: choice, of: [x, x], default: x }}\n{rule}"),
+            1,
+            "3:30: MR5006 the choice `x` stands twice",
+        ),
+    ] {
+        let found = problems(&format!("blueprint: b\n{text}"));
+        let told = found.iter().any(|one| one.contains(wanted));
+        assert!(found.len() >= count && told, "{wanted}: {found:#?}");
+    }
+}
+
+#[test]
 fn rules_below_ones_that_take_their_events_are_found() {
     for (above, below, reached) in [
         ("event = \"a\"", "event = \"a\" and $.x = 1", false),
@@ -317,7 +350,9 @@ fn texts_that_would_grow_without_end_are_refused() {
         text.push_str(&format!("  b{n}: {{ \"...\": [shared.b{0}, shared.b{0}] }}\n", n - 1));
     }
     text.push_str("rules: [{ name: r, drop: true }]\n");
-    assert!(problems(&text).iter().any(|one| one.contains("the blueprint is too large")));
+    assert!(
+        problems(&text).iter().any(|one| one.contains("the blueprint has more than 50000 values"))
+    );
     for value in [format!("$.a{}", ".a".repeat(9000)), format!("$.a{}", " ?? $.a".repeat(9000))] {
         let found = problems(&with(&value, "type = \"track\""));
         assert!(found.iter().any(|one| one.contains("too ")), "{found:?}");

@@ -30,6 +30,8 @@ pub(crate) struct Reader<'a> {
     pub(crate) rules: &'a [Node],
     /// The blocks of `shared`, by name.
     pub(crate) shared: &'a HashMap<String, Block>,
+    /// In a shared block, itself and those below it, which it cannot use.
+    pub(crate) further_down: &'a [(Key, Node)],
     /// How many `each` and `with` are around the value.
     pub(crate) items: u32,
     /// How many of them go over a list, so that there is a place in it.
@@ -60,7 +62,17 @@ impl<'a> Reader<'a> {
         shared: &'a HashMap<String, Block>,
         size: &'a mut usize,
     ) -> Reader<'a> {
-        Reader { problems, declared, rules: &[], shared, items: 0, lists: 0, block: None, size }
+        Reader {
+            problems,
+            declared,
+            rules: &[],
+            shared,
+            further_down: &[],
+            items: 0,
+            lists: 0,
+            block: None,
+            size,
+        }
     }
 
     /// Counts values; false when there are too many.
@@ -69,7 +81,11 @@ impl<'a> Reader<'a> {
         if fits {
             *self.size += by;
         } else {
-            self.problems.add(place, Code::BadValue, "the blueprint is too large", None);
+            // From here on nothing fits, so that what is too large ends at once.
+            *self.size = SIZE_LIMIT;
+            let message = format!("the blueprint has more than {SIZE_LIMIT} values");
+            let hint = "what `shared` and `like` bring counts wherever it stands".to_owned();
+            self.problems.add(place, Code::BadValue, message, Some(hint));
         }
         fits
     }
