@@ -209,7 +209,7 @@ fn unclear(status: u16) -> Receipt {
 /// answer speaks of none of the three, or when its parts contradict each other: that is no evidence
 /// of anything. Only 0 is documented as a failure, so that small numbers above it are a success,
 /// too; from 100 on they are HTTP statuses, of which only those of success are one.
-fn says_success(answer: &Value) -> Option<bool> {
+pub(crate) fn says_success(answer: &Value) -> Option<bool> {
     if error_of(answer).is_some() {
         return Some(false);
     }

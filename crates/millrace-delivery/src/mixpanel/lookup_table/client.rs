@@ -16,6 +16,7 @@ use super::table::LookupTable;
 use crate::mixpanel::options::{Credentials, MixpanelOptions};
 use crate::mixpanel::request::{Encoding, RequestParts};
 use crate::mixpanel::transport::{Response, Transport, TransportError};
+use crate::receipt;
 
 /// How much of a refusal's text is shown.
 const SHOWN_CHARS: usize = 500;
@@ -237,7 +238,22 @@ impl<'a> LookupTables<'a> {
         })?;
         let parts = self.request("PUT", id, Some(body));
         let response = self.transport.send(parts).await?;
-        if response.status == 200 { Ok(()) } else { Err(self.refusal(&response, id)) }
+        if response.status != 200 {
+            return Err(self.refusal(&response, id));
+        }
+        // Some of Mixpanel's refusals come with status 200 (`reference/mixpanel-api.md` 8), and so do
+        // the pages of whatever else answers at an address.
+        let body: Value = serde_json::from_slice(&response.body).unwrap_or_default();
+        let rows = body.get("failed_records").and_then(Value::as_array);
+        let named = rows.is_some_and(|rows| !rows.is_empty());
+        match receipt::says_success(&body) {
+            Some(true) if !named => Ok(()),
+            Some(true | false) => Err(self.refused(&response)),
+            None => Err(LookupTableError::Unexpected {
+                status: response.status,
+                message: "an answer that does not say whether the table was taken".to_owned(),
+            }),
+        }
     }
 
     fn request(&self, method: &'static str, id: &str, body: Option<Vec<u8>>) -> RequestParts {
@@ -262,20 +278,27 @@ impl<'a> LookupTables<'a> {
         }
     }
 
-    fn refusal(&self, response: &Response, id: &str) -> LookupTableError {
+    fn message(&self, response: &Response) -> String {
         let body: Value = serde_json::from_slice(&response.body).unwrap_or_default();
         let message = match body.get("error").and_then(Value::as_str) {
             Some(text) => text.to_owned(),
             None => String::from_utf8_lossy(&response.body).into_owned(),
         };
-        let message: String = self.options.redact(&message).chars().take(SHOWN_CHARS).collect();
+        self.options.redact(&message).chars().take(SHOWN_CHARS).collect()
+    }
+
+    fn refused(&self, response: &Response) -> LookupTableError {
+        let body: Value = serde_json::from_slice(&response.body).unwrap_or_default();
+        let rows = body.get("failed_records").and_then(Value::as_array);
+        let rows = rows.into_iter().flatten().take(SHOWN_ROWS);
+        let rows = rows.map(|row| self.failed_record(row)).collect();
+        LookupTableError::Refused { message: self.message(response), rows }
+    }
+
+    fn refusal(&self, response: &Response, id: &str) -> LookupTableError {
+        let message = self.message(response);
         match response.status {
-            400 | 422 => {
-                let rows = body.get("failed_records").and_then(Value::as_array);
-                let rows = rows.into_iter().flatten().take(SHOWN_ROWS);
-                let rows = rows.map(|row| self.failed_record(row)).collect();
-                LookupTableError::Refused { message, rows }
-            }
+            400 | 422 => self.refused(response),
             401 | 403 => LookupTableError::Credentials(message),
             404 if !id.is_empty() => {
                 LookupTableError::NoSuchTable { wanted: id.to_owned(), known: Vec::new() }

@@ -8,25 +8,46 @@ use std::collections::HashMap;
 use serde_json::Value;
 use serde_json::value::RawValue;
 
-use super::table::{Mistakes, Sheet, SheetRow};
+use super::table::{Mistakes, Sheet, SheetRow, TableError};
 
 /// More columns than this are no table: the memory of a sheet grows with columns times rows.
 const MOST_COLUMNS: usize = 1_000;
 
 /// Reads all lines; those that are no rows are mistakes.
-pub(super) fn sheet(bytes: &[u8], mistakes: &mut Mistakes) -> Sheet {
+///
+/// # Errors
+/// When the rows come to more than `most_bytes` as CSV: a line names only its own columns, but its
+/// row has a cell in all of them.
+pub(super) fn sheet(
+    bytes: &[u8],
+    most_bytes: usize,
+    mistakes: &mut Mistakes,
+) -> Result<Sheet, TableError> {
     let mut sheet = Sheet::default();
+    // Of the table as CSV, at least: each cell has a comma or the end of the line behind it.
+    let mut table_bytes = 0_usize;
     let mut places: HashMap<String, usize> = HashMap::new();
     for (line, text) in (1_u64..).zip(bytes.split(|byte| *byte == b'\n')) {
         if text.trim_ascii().is_empty() {
             continue;
         }
         match row(text, &mut sheet.columns, &mut places) {
-            Ok(cells) => sheet.rows.push(SheetRow { line, cells }),
+            Ok(mut cells) => {
+                let texts: usize = cells.iter().map(String::len).sum();
+                table_bytes = table_bytes.saturating_add(texts).saturating_add(cells.len());
+                if table_bytes > most_bytes {
+                    return Err(TableError::TooLarge);
+                }
+                // Most lines of a wide catalogue name few of its columns.
+                let last = cells.iter().rposition(|cell| !cell.is_empty());
+                cells.truncate(last.map_or(0, |last| last + 1));
+                cells.shrink_to_fit();
+                sheet.rows.push(SheetRow { line, cells });
+            }
             Err(message) => mistakes.add(line, message),
         }
     }
-    sheet
+    Ok(sheet)
 }
 
 fn row(
@@ -113,5 +134,21 @@ impl<'de: 'a, 'a> serde::Deserialize<'de> for Members<'a> {
             }
         }
         deserializer.deserialize_map(Visitor).map(Members)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rows_that_say_little_count_with_all_their_commas() {
+        let bytes = b"{\"a\":1,\"b\":2,\"c\":3}\n{}\n{\"c\":4}\n";
+        let cells = |most| {
+            let sheet = sheet(bytes, most, &mut Mistakes::default())?;
+            Ok(sheet.rows.into_iter().map(|row| row.cells.len()).collect::<Vec<_>>())
+        };
+        assert_eq!(cells(13), Ok(vec![3, 0, 3]));
+        assert_eq!(cells(12), Err(TableError::TooLarge));
     }
 }

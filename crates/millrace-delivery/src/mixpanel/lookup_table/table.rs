@@ -117,7 +117,7 @@ impl LookupTable {
         let mut mistakes = Mistakes::default();
         let sheet = match format {
             TableFormat::Csv => csv_sheet(bytes, &mut mistakes)?,
-            TableFormat::JsonLines => jsonl::sheet(bytes, &mut mistakes),
+            TableFormat::JsonLines => jsonl::sheet(bytes, MAX_TABLE_BYTES, &mut mistakes)?,
         };
         sheet.into_table(key, mistakes)
     }
