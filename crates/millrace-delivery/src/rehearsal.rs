@@ -67,6 +67,9 @@ pub type Answer = Result<Response, TransportError>;
 /// for five days of virtual time; use a shorter [`Limits::horizon`] to see where rows end.
 const MAX_REQUESTS: usize = 100_000;
 
+/// The most bytes of their bodies, which are all kept.
+const MAX_BYTES: usize = 256 << 20;
+
 /// Some events, and how they are to be sent.
 #[derive(Debug)]
 pub struct Rehearsal {
@@ -117,7 +120,7 @@ pub enum Fate {
         /// Why, in words.
         reason: String,
     },
-    /// Still open after the most requests that a rehearsal makes.
+    /// Still open after the most requests, or the most bytes, that a rehearsal makes.
     Open,
 }
 
@@ -184,6 +187,7 @@ struct Stage {
     portions: std::vec::IntoIter<Portion>,
     clock: Arc<ManualClock>,
     requests: Vec<RehearsedRequest>,
+    bytes: usize,
     fates: Vec<Option<Fate>>,
 }
 
@@ -200,7 +204,7 @@ impl Stage {
         }
         let fates = portions.iter().map(|_| None).collect();
         let portions = portions.into_iter();
-        Stage { course, projects, portions, clock, requests: Vec::new(), fates }
+        Stage { course, projects, portions, clock, requests: Vec::new(), bytes: 0, fates }
     }
 
     fn now(&self) -> Duration {
@@ -211,7 +215,8 @@ impl Stage {
         loop {
             self.take_in();
             let now = self.now();
-            if self.requests.len() >= MAX_REQUESTS || self.is_paused() {
+            let most = self.requests.len() >= MAX_REQUESTS || self.bytes >= MAX_BYTES;
+            if most || self.is_paused() {
                 break;
             }
             match (self.course.next(now), self.course.wake()) {
@@ -263,6 +268,7 @@ impl Stage {
             match progress {
                 Progress::Ask(errand) => {
                     let parts = errand.parts();
+                    self.bytes = self.bytes.saturating_add(parts.body.len());
                     progress = errand.answered(&answer(&parts), self.clock.now());
                     let events = if parts.is_probe() { Vec::new() } else { events.to_vec() };
                     self.requests.push(RehearsedRequest { parts, events });

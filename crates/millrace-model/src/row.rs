@@ -175,3 +175,19 @@ pub enum Mapped {
         message: String,
     },
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_id_of_an_event_and_of_its_row_has_a_lane() {
+        let mut lanes = Lanes::default();
+        let ids = ["user", "anonymous", "previous", "distinct", "row user", "row device"];
+        for id in ids.iter().chain(&ids) {
+            lanes.add(LaneKey::person(id));
+        }
+        let wanted: Vec<LaneKey> = ids.iter().map(|id| LaneKey::person(id)).collect();
+        assert_eq!(lanes.iter().collect::<Vec<_>>(), wanted);
+    }
+}

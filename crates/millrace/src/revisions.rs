@@ -215,7 +215,11 @@ fn index_of(revisions: &Revisions) -> Index {
 fn write_whole(folder: &Path, name: &str, bytes: &[u8]) -> anyhow::Result<()> {
     let shown = folder.join(name);
     let context = || format!("cannot write {}", shown.display());
-    let mut file = tempfile::NamedTempFile::new_in(folder).with_context(context)?;
+    let mut builder = tempfile::Builder::new();
+    // A temporary file is its owner's alone; who publishes is often not who serves.
+    #[cfg(unix)]
+    builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o644));
+    let mut file = builder.tempfile_in(folder).with_context(context)?;
     file.write_all(bytes).with_context(context)?;
     file.as_file().sync_all().with_context(context)?;
     file.persist(&shown).with_context(context)?;
@@ -259,6 +263,20 @@ mod tests {
         assert!(damaged.starts_with("MR5111"), "{damaged}");
         assert!(publish(&folder, &TEXT.replace("All", "More")).is_err());
         assert_eq!(folder.list().unwrap()[0].1.as_slice().len(), 2);
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn what_is_published_can_be_read_like_any_other_file() {
+        use std::os::unix::fs::PermissionsExt as _;
+        let temporary = tempfile::tempdir().unwrap();
+        publish(&RevisionFolder::new(temporary.path()), TEXT).unwrap();
+        let plain = temporary.path().join("plain");
+        std::fs::write(&plain, TEXT).unwrap();
+        let mode = |path: &Path| path.metadata().unwrap().permissions().mode() & 0o644;
+        for name in ["shop/1.yaml", "shop/index.json"] {
+            assert_eq!(mode(&temporary.path().join(name)), mode(&plain), "{name}");
+        }
     }
 
     #[test]

@@ -320,12 +320,36 @@ fn rows_of_different_projects_never_meet() {
 }
 
 #[test]
+fn events_of_nobody_wait_for_nobody() {
+    let request_rows = PerEndpoint { import: 1, engage: 1, groups: 1 };
+    let mut bench = Bench::new(Limits { request_rows, ..Limits::default() });
+    for body in ["a", "b"] {
+        let nobody = MappedRow { lanes: Lanes::default(), ..row(Endpoint::Import, 1, body) };
+        bench.push_rows(Duration::ZERO, false, body, &[nobody]);
+    }
+    let (first, second) = (bench.expect(LATER), bench.expect(LATER));
+    assert_eq!((bodies(&first), bodies(&second)), (vec!["a".into()], vec!["b".into()]));
+    bench.scheduler.answer(LATER, first.id, busy(None, true));
+    bench.scheduler.answer(LATER, second.id, Receipt::Delivered);
+    let again = bench.expect(LATER * 100);
+    bench.scheduler.answer(LATER * 100, again.id, Receipt::Delivered);
+    assert_eq!(bench.closed().len(), 2);
+}
+
+#[test]
 fn an_undeclared_project_costs_its_event() {
     let mut bench = Bench::new(Limits::default());
     bench.push_row(Duration::ZERO, 1, Some(3), false, "a");
     let closed = bench.scheduler.take_closed();
     assert_eq!(closed[0].code.as_deref(), Some("MR2012"));
     assert_eq!(bench.scheduler.open_rows(), 0);
+    // However many tokens a blueprint takes from events, nothing is kept of them.
+    for project in 3..1_000 {
+        bench.push_row(Duration::ZERO, project, Some(project), false, "a");
+    }
+    assert_eq!(bench.closed().len(), 997);
+    assert_eq!((bench.scheduler.projects.len(), bench.scheduler.open_events()), (2, 0));
+    assert!(bench.scheduler.projects.iter().all(|project| project.lanes.len() == 0));
 }
 
 #[test]

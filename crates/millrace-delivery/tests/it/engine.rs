@@ -183,6 +183,25 @@ async fn a_bad_token_of_one_project_pauses_and_says_whose_it_is() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn two_projects_that_are_refused_at_once_both_come_back() {
+    let mut asked = std::collections::HashMap::<Option<String>, u32>::new();
+    let world = World::start_with(
+        move |seen| {
+            let times = asked.entry(seen.authorization.clone()).or_default();
+            *times += 1;
+            if *times <= 3 { unauthorised() } else { good(seen) }
+        },
+        two_projects,
+    );
+    let both = event(&[import("u", "a"), to_project(import("u", "b"), "other")]);
+    world.memory.admit(vec![both, event(&[import("v", "c")])], &[]);
+    world.engine.drained().await;
+    assert_eq!(world.memory.states(), vec![Disposition::Delivered; 2]);
+    let probes = world.transport.probes();
+    assert!((2..=12).contains(&probes), "{probes} probes");
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_loose_import_proves_no_token() {
     let world = World::start_with(good, |options| {
         options.projects = mixpanel_options().with_strict(false).into();

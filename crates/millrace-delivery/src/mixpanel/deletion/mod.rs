@@ -20,7 +20,7 @@ use serde_json::{Value, json};
 
 use super::options::{MixpanelOptions, Region};
 use super::request::{Encoding, RequestParts};
-use super::transport::{Response, TransportError};
+use super::transport::{Response, TransportError, TransportErrorKind};
 use crate::receipt::{self, Receipt};
 
 /// Users in one request to `/engage` (reference/rudderstack.md 1; Mixpanel takes 2,000 updates).
@@ -229,10 +229,15 @@ pub fn read_deletion_answer(
     answer: &Result<Response, TransportError>,
     now: UnixMillis,
 ) -> DeletionAnswer {
-    if let Ok(response) = answer
-        && (200..300).contains(&response.status)
-    {
-        return read_success(&response.body);
+    match answer {
+        Ok(response) if (200..300).contains(&response.status) => {
+            return read_success(&response.body);
+        }
+        // Without a network no name is found: that passes, and is no refusal.
+        Err(error) if error.kind == TransportErrorKind::Dns => {
+            return DeletionAnswer::Later { after: None, words: error.to_string() };
+        }
+        Ok(_) | Err(_) => {}
     }
     match receipt::read(answer, &[None], now) {
         Receipt::Retry { after, reason, .. } => DeletionAnswer::Later { after, words: reason },
@@ -263,11 +268,13 @@ fn read_success(body: &[u8]) -> DeletionAnswer {
         return refused("the destination answers with a web page: check the region or base URL");
     }
     let answer: Value = serde_json::from_slice(body).unwrap_or_default();
-    let failed = match answer.get("status") {
-        Some(Value::String(status)) => status.eq_ignore_ascii_case("error"),
-        Some(status) => status.as_u64() == Some(0),
-        None => false,
-    };
+    let code = answer.get("code").and_then(Value::as_u64);
+    let failed = code.is_some_and(|code| code >= 300)
+        || match answer.get("status") {
+            Some(Value::String(status)) => status.eq_ignore_ascii_case("error"),
+            Some(status) => status.as_u64() == Some(0),
+            None => false,
+        };
     match receipt::error_of(&answer) {
         Some(Value::String(error)) => return refused(error),
         Some(other) => return refused(&other.to_string()),

@@ -95,6 +95,7 @@ fn answers() {
         (200, "0", refused("Mixpanel answered 0: not taken")),
         (200, r#"{"error":"no","status":0}"#, refused("no")),
         (200, r#"{"status":"error"}"#, refused("the answer says no more")),
+        (200, r#"{"code":500}"#, refused("the answer says no more")),
         (400, r#"{"error":"too many ids"}"#, refused("too many ids")),
     ] {
         let response = Response { status, retry_after: None, body: Bytes::from(body), cut: false };
@@ -126,6 +127,8 @@ fn answers() {
     let error = |kind| TransportError { kind, message: "x".to_owned() };
     let broken = read_deletion_answer(&Err(error(TransportErrorKind::Reset)), UnixMillis(0));
     assert!(matches!(broken, DeletionAnswer::Later { .. }));
+    let offline = read_deletion_answer(&Err(error(TransportErrorKind::Dns)), UnixMillis(0));
+    assert!(matches!(offline, DeletionAnswer::Later { .. }));
     let wrong = read_deletion_answer(&Err(error(TransportErrorKind::Tls)), UnixMillis(0));
     assert!(matches!(wrong, DeletionAnswer::Refused { .. }));
 }
