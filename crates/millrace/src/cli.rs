@@ -245,6 +245,9 @@ pub struct LookupTableArguments {
 #[derive(Debug, Subcommand)]
 pub enum LookupTableAction {
     /// Show the id and the name of each table.
+    #[command(
+        after_help = "Example:\n  millrace lookup-table list --integration mixpanel-prod --json"
+    )]
     List {
         /// The project.
         #[command(flatten)]
@@ -257,6 +260,9 @@ pub enum LookupTableAction {
     /// Replace what a table holds: all of it, or nothing when a row is wrong.
     ///
     /// Mixpanel takes at most 100 MB before compression and 100 calls in 24 hours.
+    #[command(
+        after_help = "Example:\n  millrace lookup-table put products.csv --integration mixpanel-prod --table Products --key sku"
+    )]
     Put(LookupTablePutArguments),
 }
 

@@ -142,7 +142,10 @@ impl RevisionFolder {
     /// When there is none, or what is there is not what was published.
     pub fn read(&self, name: &str, number: Option<u32>) -> anyhow::Result<Published> {
         let shown = self.folder.display();
-        let unknown = |what: &str| anyhow!("{}: {what} in {shown}", Code::UnknownRevision);
+        let unknown = |what: &str| {
+            let hint = "see `millrace blueprint list`, and --dir for another folder";
+            anyhow!("{} {what} in {shown} ({hint})", Code::UnknownRevision)
+        };
         let revisions = self
             .revisions(name)?
             .ok_or_else(|| unknown(&format!("there is no published blueprint \"{name}\"")))?;

@@ -182,7 +182,8 @@ pub fn built_in(name: &str, place: &Place) -> Result<Blueprint, Vec<Diagnostic>>
 pub fn from_file(path: &Path, place: &Place) -> Result<Blueprint, Vec<Diagnostic>> {
     let unreadable = |reason: String| {
         let message = format!("cannot read the blueprint {}: {reason}", path.display());
-        vec![place.diagnostic(Code::FileUnreadable, message, None)]
+        let hint = "`millrace blueprint list` shows the blueprints that have a name".to_owned();
+        vec![place.diagnostic(Code::FileUnreadable, message, Some(hint))]
     };
     let length = fs::metadata(path).map_err(|error| unreadable(error.to_string()))?.len();
     if length > MAX_FILE_BYTES {

@@ -103,6 +103,9 @@ Examples:
 #[derive(Debug, Subcommand)]
 pub enum BlueprintCommand {
     /// Publish a file as the next revision of its name. Published revisions never change.
+    #[command(
+        after_help = "Example:\n  millrace blueprint publish shop.yaml --about 'totals are numbers'"
+    )]
     Publish {
         /// The blueprint.
         #[arg(value_name = "FILE")]
@@ -115,6 +118,9 @@ pub enum BlueprintCommand {
         about: String,
     },
     /// List the blueprints that come with Millrace and the published revisions.
+    #[command(
+        after_help = "Examples:\n  millrace blueprint list\n  millrace blueprint list --dir revisions --json"
+    )]
     List {
         /// The folder of published revisions.
         #[arg(long, value_name = "DIR", default_value = crate::revisions::DEFAULT_FOLDER)]
@@ -124,6 +130,9 @@ pub enum BlueprintCommand {
         json: bool,
     },
     /// Print the text of a published revision (NAME@2; NAME: the newest).
+    #[command(
+        after_help = "Examples:\n  millrace blueprint show shop@2\n  millrace blueprint show shop > shop.yaml"
+    )]
     Show {
         /// Which one.
         #[arg(value_name = "NAME[@NUMBER]")]
@@ -133,10 +142,13 @@ pub enum BlueprintCommand {
         dir: PathBuf,
     },
     /// Say how each scalar of a blueprint is read.
+    #[command(after_help = "Example:\n  millrace blueprint explain shop.yaml")]
     Explain(OneBlueprint),
     /// Say which paths and settings can reach each rule, action and field.
+    #[command(after_help = "Example:\n  millrace blueprint lineage shop.yaml")]
     Lineage(OneBlueprint),
     /// Print the canonical JSON, by which blueprints are compared and numbered.
+    #[command(after_help = "Example:\n  millrace blueprint canonical shop@2")]
     Canonical(OneBlueprint),
 }
 

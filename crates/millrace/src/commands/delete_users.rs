@@ -51,7 +51,7 @@ fn find<'c>(config: &'c Config, id: &str) -> Result<&'c Integration, Failure> {
     let found = config.integrations.iter().find(|integration| integration.id.as_str() == id);
     found.ok_or_else(|| {
         let known: Vec<&str> = config.integrations.iter().map(|one| one.id.as_str()).collect();
-        Failure::usage(anyhow!("there is no integration {id:?}; known: {}", known.join(", ")))
+        super::unknown_integration(id, &known)
     })
 }
 
@@ -68,9 +68,7 @@ fn api(integration: &Integration, named: Option<&str>) -> Result<DeletionApi, Fa
 /// already: it would count as two users.
 fn read_ids(path: &Path) -> Result<Vec<String>, Failure> {
     let shown = path.display();
-    let file = File::open(path)
-        .with_context(|| format!("cannot read the users of {shown}"))
-        .map_err(Failure::usage)?;
+    let file = File::open(path).with_context(|| super::unreadable(path)).map_err(Failure::usage)?;
     let mut file = BufReader::new(file);
     let mut ids = Vec::new();
     let mut seen = HashSet::new();
@@ -80,7 +78,7 @@ fn read_ids(path: &Path) -> Result<Vec<String>, Failure> {
         // Enough to see that a line is too long, so that memory does not grow with it.
         let most = LONGEST_ID as u64 + 3;
         let read = io::Read::take(&mut file, most).read_until(b'\n', &mut line);
-        if read.with_context(|| format!("cannot read {shown}")).map_err(Failure::usage)? == 0 {
+        if read.with_context(|| super::unreadable(path)).map_err(Failure::usage)? == 0 {
             break;
         }
         let wrong = |what: &str| Failure::usage(anyhow!("{shown}:{number}: {what}"));

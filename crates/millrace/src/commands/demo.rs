@@ -188,8 +188,7 @@ impl Source {
 }
 
 fn unreadable(path: &Path, error: std::io::Error) -> Failure {
-    let text = format!("cannot read {}", path.display());
-    Failure::usage(anyhow::Error::new(error).context(text))
+    Failure::usage(anyhow::Error::new(error).context(super::unreadable(path)))
 }
 
 fn show(bar: &ProgressBar, feed: &Feed) {

@@ -1,7 +1,7 @@
 //! `millrace diff`: what two blueprints say differently, and what they make of the same events.
 
 use std::fs::File;
-use std::io::BufReader;
+use std::io::{BufReader, ErrorKind};
 use std::ops::ControlFlow;
 use std::path::Path;
 
@@ -65,17 +65,19 @@ fn data(
     events: &Path,
     arguments: &DiffArguments,
 ) -> Result<(DataReport, u64), Failure> {
-    let settings = settings(arguments.settings.as_deref()).map_err(Failure::usage)?;
+    let settings = settings(arguments.settings.as_deref())?;
     let (old, new) = (plan(old, &settings)?, plan(new, &settings)?);
     let received_at = arguments.now.unwrap_or_else(|| SystemClock::default().now());
-    let shown = events.display();
-    let file = File::open(events).with_context(|| format!("cannot read {shown}"));
+    let file = File::open(events).and_then(|file| {
+        if file.metadata()?.is_dir() { Err(ErrorKind::IsADirectory.into()) } else { Ok(file) }
+    });
+    let file = file.with_context(|| super::unreadable(events));
     let mut lines = Lines::new(BufReader::new(file.map_err(Failure::usage)?));
     let door = Door::new().map_err(Failure::internal)?;
     let mut diff = DataDiff::new(&old, &new);
     let (mut read, mut refused) = (0_u64, 0_u64);
     while arguments.limit.is_none_or(|limit| read < limit) {
-        let line = lines.read_line().with_context(|| format!("cannot read {shown}"));
+        let line = lines.read_line().with_context(|| super::unreadable(events));
         let Some(line) = line.map_err(Failure::unavailable)? else { break };
         read += 1;
         if !add(&mut diff, &door, &line, received_at) {
@@ -92,7 +94,7 @@ fn kept(
     folder: &Path,
     arguments: &DiffArguments,
 ) -> Result<DataReport, Failure> {
-    let settings = settings(arguments.settings.as_deref()).map_err(Failure::usage)?;
+    let settings = settings(arguments.settings.as_deref())?;
     let (old, new) = (plan(old, &settings)?, plan(new, &settings)?);
     let folder = folder.join(LOG_FOLDER);
     if !folder.is_dir() {
@@ -139,12 +141,8 @@ fn add(diff: &mut DataDiff<'_>, door: &Door, line: &Line, received_at: UnixMilli
     true
 }
 
-fn settings(path: Option<&Path>) -> anyhow::Result<Map<String, Value>> {
-    let Some(path) = path else { return Ok(Map::new()) };
-    let text =
-        std::fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
-    serde_json::from_str(&text)
-        .with_context(|| format!("{} must be one JSON object", path.display()))
+fn settings(path: Option<&Path>) -> Result<Map<String, Value>, Failure> {
+    path.map_or_else(|| Ok(Map::new()), super::json_object)
 }
 
 /// The plan with those of the settings that the blueprint declares: the other one may have others.

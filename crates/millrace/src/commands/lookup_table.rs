@@ -79,9 +79,6 @@ fn put(arguments: &LookupTablePutArguments) -> Result<Outcome, Failure> {
         Failure::usage(anyhow!("{file} ends neither in .csv nor in .jsonl: say --format"))
     })?;
     let options = options(&arguments.project)?;
-    if !matches!(options.credentials(), Credentials::ServiceAccount { .. }) {
-        return Err(failed(&LookupTableError::NoServiceAccount));
-    }
     let bytes = read(&arguments.file)?;
     let table = match LookupTable::read(&bytes, format, arguments.key.as_deref()) {
         Ok(table) => table,
@@ -91,6 +88,9 @@ fn put(arguments: &LookupTablePutArguments) -> Result<Outcome, Failure> {
     if arguments.dry_run {
         told(arguments, &table, None)?;
         return Ok(Outcome::Fine);
+    }
+    if !matches!(options.credentials(), Credentials::ServiceAccount { .. }) {
+        return Err(failed(&LookupTableError::NoServiceAccount));
     }
     let transport = transport(&options)?;
     let tables = LookupTables::new(&options, &transport).map_err(|error| failed(&error))?;
@@ -117,7 +117,7 @@ fn options(project: &LookupTableProject) -> Result<MixpanelOptions, Failure> {
     let integration = found.ok_or_else(|| {
         let known: Vec<&str> = config.integrations.iter().map(|one| one.id.as_str()).collect();
         let wanted = &project.integration;
-        Failure::usage(anyhow!("there is no integration {wanted:?}; known: {}", known.join(", ")))
+        super::unknown_integration(wanted, &known)
     })?;
     let twin = config.twin.as_ref().map(|twin| twin.listen);
     let options = app::mixpanel_options(integration, twin)?;
@@ -141,7 +141,7 @@ fn read(path: &Path) -> Result<Vec<u8>, Failure> {
     let mut bytes = Vec::new();
     File::open(path)
         .and_then(|file| file.take(most.saturating_add(1)).read_to_end(&mut bytes))
-        .with_context(|| format!("cannot read {shown}"))
+        .with_context(|| super::unreadable(path))
         .map_err(Failure::usage)?;
     if bytes.len() > MAX_FILE_BYTES {
         return Err(Failure::usage(anyhow!("{shown}: {}", TableError::TooLarge)));

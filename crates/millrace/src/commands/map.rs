@@ -4,7 +4,6 @@
 //! client's request building.
 
 use std::collections::BTreeMap;
-use std::fs;
 use std::io;
 use std::path::Path;
 
@@ -93,7 +92,7 @@ struct Settings {
 impl Settings {
     fn read(path: Option<&Path>) -> Result<Settings, Failure> {
         let mut object = match path {
-            Some(path) => parse_object(path).map_err(Failure::usage)?,
+            Some(path) => super::json_object(path)?,
             None => Map::new(),
         };
         let file = path.map_or_else(String::new, |path| path.display().to_string());
@@ -180,13 +179,6 @@ fn named_objects(projects: Option<Value>) -> Result<Vec<NamedObject>, Failure> {
             .collect(),
         Some(_) => Err(wrong()),
     }
-}
-
-fn parse_object(path: &Path) -> anyhow::Result<Map<String, Value>> {
-    let text =
-        fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
-    serde_json::from_str(&text)
-        .with_context(|| format!("{} must be one JSON object", path.display()))
 }
 
 /// A line of the answer: one of the three forms of the contract.

@@ -13,7 +13,13 @@ mod test;
 
 use std::io::{self, Write as _};
 
+use std::path::Path;
+
+use anyhow::{Context as _, anyhow};
 use clap::CommandFactory as _;
+use millrace_model::code::Code;
+use millrace_model::diagnostic::nearest;
+use serde_json::{Map, Value};
 
 use crate::cli::{Arguments, Command};
 use crate::exit::{Failure, Outcome};
@@ -65,6 +71,31 @@ fn print(bytes: &[u8]) -> Result<bool, Failure> {
 /// Prints a line to standard output; false when its reader has gone away.
 fn print_line(line: &str) -> Result<bool, Failure> {
     print(format!("{line}\n").as_bytes())
+}
+
+/// What is told of a file that cannot be read; the reason follows.
+fn unreadable(path: &Path) -> String {
+    format!("{} cannot read {}", Code::FileUnreadable, path.display())
+}
+
+/// The JSON object in a file of settings.
+fn json_object(path: &Path) -> Result<Map<String, Value>, Failure> {
+    let text = std::fs::read_to_string(path).with_context(|| unreadable(path));
+    let shown = path.display();
+    serde_json::from_str(&text.map_err(Failure::usage)?)
+        .with_context(|| format!("{} {shown} must be one JSON object", Code::BadValue))
+        .map_err(Failure::usage)
+}
+
+/// The integration that was named on the command line is not in the configuration.
+fn unknown_integration(wanted: &str, known: &[&str]) -> Failure {
+    let hint = match nearest(wanted, known.iter().copied()) {
+        Some(near) => format!("did you mean {near:?}?"),
+        None if known.is_empty() => "there are none".to_owned(),
+        None => format!("known are {}", known.join(", ")),
+    };
+    let code = Code::UnknownReference;
+    Failure::usage(anyhow!("{code} there is no integration {wanted:?} ({hint})"))
 }
 
 /// The async runtime of a command that serves.
