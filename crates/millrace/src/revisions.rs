@@ -144,7 +144,7 @@ impl RevisionFolder {
         let shown = self.folder.display();
         let unknown = |what: &str| {
             let hint = "see `millrace blueprint list`, and --dir for another folder";
-            anyhow!("{} {what} in {shown} ({hint})", Code::UnknownRevision)
+            anyhow!("{}: {what} in {shown} ({hint})", Code::UnknownRevision)
         };
         let revisions = self
             .revisions(name)?
