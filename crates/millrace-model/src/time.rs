@@ -53,6 +53,16 @@ impl UnixMillis {
         }
     }
 
+    /// Reads `11/20/2026`, with or without a time behind it, as scripts do: the month first. Only
+    /// for where that is known to be meant, because half of the world writes the day first.
+    #[must_use]
+    pub fn parse_month_first(text: &str) -> Option<UnixMillis> {
+        let (month, rest) = text.trim().split_once('/')?;
+        let (day, rest) = rest.split_once('/')?;
+        let (year, time) = rest.split_at_checked(4)?;
+        UnixMillis::parse_iso(&format!("{year}/{month:0>2}/{day:0>2}{time}"))
+    }
+
     /// `Fri, 20 Nov 2026 10:20:30 GMT`, in the form of ISO 8601. The name of the day is not checked.
     fn parse_mail_date(text: &str) -> Option<UnixMillis> {
         const MONTHS: [&str; 12] =
@@ -335,6 +345,19 @@ mod tests {
         }
     }
 
+    #[test]
+    fn the_month_comes_first_where_that_is_meant() {
+        let day = UnixMillis::parse("2026-01-05");
+        assert_eq!(UnixMillis::parse_month_first("1/5/2026"), day);
+        assert_eq!(UnixMillis::parse_month_first(" 01/05/2026 "), day);
+        let at = UnixMillis::parse_month_first("11/20/2026 10:20:30");
+        assert_eq!(at, Some(UnixMillis(1_795_170_030_000)));
+        for text in ["", "1/5", "20/11/2026", "2026/11/20", "2/30/2026", "1/5/26", "1//2026"] {
+            assert_eq!(UnixMillis::parse_month_first(text), None, "{text}");
+        }
+        assert_eq!(UnixMillis::parse("1/5/2026"), None);
+    }
+
     proptest! {
         #[test]
         fn text_and_number_are_inverse(millis in TEXT_RANGE) {
@@ -345,6 +368,7 @@ mod tests {
         #[test]
         fn no_text_panics(text in ".*") {
             let _ = UnixMillis::parse(&text);
+            let _ = UnixMillis::parse_month_first(&text);
         }
     }
 }

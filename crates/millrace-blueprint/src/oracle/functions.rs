@@ -76,7 +76,10 @@ pub(crate) fn need(wanted: Wanted, value: &Value) -> Result<Option<Value>, &'sta
         Wanted::Switch if is(1.0) || one == "true" => Some(json!(true)),
         Wanted::Switch if is(0.0) || one == "false" => Some(json!(false)),
         Wanted::Switch => Some(one.clone()).filter(Value::is_boolean),
-        Wanted::Time => time(one).map(|at| json!(at.0)),
+        Wanted::Time => {
+            let at = time(one).or_else(|| UnixMillis::parse_month_first(one.as_str()?));
+            at.map(|at| json!(at.0))
+        }
         Wanted::Object => Some(one.clone()).filter(Value::is_object),
         Wanted::List if one.is_array() => Some(one.clone()),
         Wanted::List => scalar_text(one).map(|_| json!([one])),

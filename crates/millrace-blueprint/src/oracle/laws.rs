@@ -221,7 +221,8 @@ pub(super) fn rudderstack(place: usize) -> SettingValues {
         "groupKeySettings": [{"groupKey": "groupId"}, "company", "a"],
     });
     if place.is_multiple_of(2) {
-        settings["setOnceProperties"] = json!([{"property": "plan"}, "address.city", "firstName"]);
+        settings["setOnceProperties"] =
+            json!([{"property": "plan"}, "address.city", "a.b", "a.b.c", "firstName"]);
         settings["unionProperties"] = json!(["name", "b.c"]);
         settings["propIncrements"] = json!([{"property": "quantity"}, "n"]);
     }

@@ -5,6 +5,8 @@
 //! knows of lists, and an empty one costs nothing. The action `join` becomes what the identity mode
 //! makes of it.
 
+use std::collections::BTreeMap;
+
 use serde_json::Value;
 
 use super::fold::{Folded, Values, settled};
@@ -226,8 +228,8 @@ impl Writer<'_> {
         }
     }
 
-    /// `pick` and `omit` with lists. A text with dots is a path below the object, and `pick` gives
-    /// its value under the path's last name; `omit` leaves what is nested alone.
+    /// `pick` and `omit` with lists. A text with dots is a path below the object: `pick` gives its
+    /// value under the path's last name, `omit` takes it out of the object that holds it.
     fn members(&self, function: Function, object: &Expression, words: &[String]) -> Expression {
         let mut plain = Vec::new();
         let mut dotted = Vec::new();
@@ -243,28 +245,11 @@ impl Writer<'_> {
                 None => plain.push(word.clone()),
             }
         }
-        let object = self.expression(object);
-        let keep = function == Function::Pick;
-        let flat = match (plain.is_empty(), keep) {
-            (true, true) => Expression::Nothing,
-            (true, false) => object.clone(),
-            _ => Expression::Call { function, arguments: vec![object.clone()], words: plain },
-        };
-        let (Expression::Path(steps), true, false) = (&object, keep, dotted.is_empty()) else {
-            return flat;
-        };
-        let entry = |what| Entry {
-            place: crate::syntax::ast::Place::default(),
-            source: String::new(),
-            what,
-        };
-        let mut entries = vec![entry(EntryKind::Spread(flat))];
-        for path in &dotted {
-            let key = path.rsplit('.').next().unwrap_or(path).to_owned();
-            let value = Expression::Path(below(steps, path));
-            entries.push(entry(EntryKind::Member { key, value }));
+        match (self.expression(object), function == Function::Pick) {
+            (Expression::Path(steps), true) => picked(&steps, plain, &dotted),
+            (Expression::Path(steps), false) => without(&steps, plain, &dotted, 0),
+            (object, keep) => filtered(object, plain, keep),
         }
-        Expression::Object(entries)
     }
 
     fn conditions(&self, parts: &[Condition]) -> Vec<Condition> {
@@ -321,6 +306,69 @@ impl Writer<'_> {
             },
         }
     }
+}
+
+/// How deep a path with dots takes a member out; a longer one takes out nothing.
+const DEEPEST_OMISSION: u8 = 16;
+
+/// `pick` or `omit` of plain names.
+fn filtered(object: Expression, names: Vec<String>, keep: bool) -> Expression {
+    match (names.is_empty(), keep) {
+        (true, true) => Expression::Nothing,
+        (true, false) => object,
+        _ => {
+            let function = if keep { Function::Pick } else { Function::Omit };
+            Expression::Call { function, arguments: vec![object], words: names }
+        }
+    }
+}
+
+/// The members of an object with these names, and what stands at the paths below it.
+fn picked(steps: &[Step], plain: Vec<String>, dotted: &[String]) -> Expression {
+    let flat = filtered(Expression::Path(steps.to_vec()), plain, true);
+    if dotted.is_empty() {
+        return flat;
+    }
+    let last = |path: &String| path.rsplit('.').next().unwrap_or(path).to_owned();
+    let members = dotted.iter().map(|path| (last(path), Expression::Path(below(steps, path))));
+    spread_with(flat, members.collect())
+}
+
+/// An object without the members of these names, and without what stands at the paths below it.
+fn without(steps: &[Step], mut plain: Vec<String>, dotted: &[String], level: u8) -> Expression {
+    let mut holders: BTreeMap<&str, Vec<String>> = BTreeMap::new();
+    for (holder, rest) in dotted.iter().filter_map(|path| path.split_once('.')) {
+        if !plain.iter().any(|name| name == holder) {
+            holders.entry(holder).or_default().push(rest.to_owned());
+        }
+    }
+    if holders.is_empty() || level == DEEPEST_OMISSION {
+        return filtered(Expression::Path(steps.to_vec()), plain, false);
+    }
+    plain.extend(holders.keys().map(|holder| (*holder).to_owned()));
+    let members = holders.into_iter().map(|(holder, rest)| {
+        let inner = below(steps, holder);
+        let there =
+            rest.iter().map(|path| Condition::Exists(Expression::Path(below(&inner, path))));
+        let when = Box::new(Condition::Any(there.collect()));
+        let (deep, flat) = rest.into_iter().partition(|path| path.contains('.'));
+        let then: Box<Expression> = Box::new(without(&inner, flat, &deep, level + 1));
+        let otherwise = Box::new(Expression::Path(inner));
+        (holder.to_owned(), Expression::Choice { when, then, otherwise })
+    });
+    let members = members.collect();
+    spread_with(filtered(Expression::Path(steps.to_vec()), plain, false), members)
+}
+
+/// An object with the members of another and further ones.
+fn spread_with(object: Expression, members: Vec<(String, Expression)>) -> Expression {
+    let entry =
+        |what| Entry { place: crate::syntax::ast::Place::default(), source: String::new(), what };
+    let mut entries = vec![entry(EntryKind::Spread(object))];
+    for (key, value) in members {
+        entries.push(entry(EntryKind::Member { key, value }));
+    }
+    Expression::Object(entries)
 }
 
 /// The path of a dotted text below another path.

@@ -6,6 +6,7 @@
 //! are those of JSON; what else a script reads as a number is refused.
 
 use millrace_model::code::Code;
+use millrace_model::time::UnixMillis;
 
 use super::object::Gathering;
 use super::value::Value;
@@ -48,9 +49,7 @@ impl<'a> Run<'a> {
                 if self.float(number).is_some_and(whole) { number } else { Value::Nothing }
             }
             (Wanted::Switch, _) => self.needed_switch(one),
-            (Wanted::Time, _) => self.time_of(one, |at, out| {
-                out.extend_from_slice(itoa::Buffer::new().format(at.0).as_bytes());
-            }),
+            (Wanted::Time, _) => self.needed_time(one),
             (Wanted::List, Some(b'"' | b'-' | b'0'..=b'9' | b't' | b'f')) => self.list_of(one, 1),
             _ => Value::Nothing,
         };
@@ -58,6 +57,25 @@ impl<'a> Run<'a> {
             self.refuse(need, value);
         }
         done
+    }
+
+    /// A time in milliseconds. Segment reads dates with the month first, too.
+    fn needed_time(&mut self, value: Value) -> Value {
+        let write = |at: UnixMillis, out: &mut Vec<u8>| {
+            out.extend_from_slice(itoa::Buffer::new().format(at.0).as_bytes());
+        };
+        let read = self.time_of(value, write);
+        if !read.is_nothing() {
+            return read;
+        }
+        let mut spare = String::new();
+        match self.text(value, &mut spare).and_then(UnixMillis::parse_month_first) {
+            Some(at) => self.make(|_, out| {
+                write(at, out);
+                true
+            }),
+            None => Value::Nothing,
+        }
     }
 
     /// The item of a list of one.

@@ -242,6 +242,29 @@ fn what_is_empty_is_not_appended() {
 }
 
 #[test]
+fn a_nested_trait_that_is_set_once_is_not_set_as_well() {
+    let settings = json!({
+        "setOnceProperties": [{"property": "plan.first"}, {"property": "plan.seats.bought"}],
+        "unionProperties": [{"property": "tags.own"}],
+    });
+    let traits = json!({
+        "plan": {"first": "free", "now": "pro", "seats": {"bought": 3, "used": 2}},
+        "tags": "none",
+        "city": "Oslo",
+    });
+    let event = identify(&traits, &json!({}));
+    let once = json!({"first": "free", "bought": 3});
+    assert_eq!(both(&settings, &event, |rows| operator(rows, "$set_once")), [once.clone(), once]);
+    let set =
+        json!({"$city": "Oslo", "tags": "none", "plan": {"now": "pro", "seats": {"used": 2}}});
+    assert_eq!(both(&settings, &event, |rows| operator(rows, "$set")), [set.clone(), set]);
+    // Nothing is left of an object that held nothing else.
+    let event = identify(&json!({"plan": {"first": "free"}, "city": "Oslo"}), &json!({}));
+    let set = json!({"$city": "Oslo"});
+    assert_eq!(both(&settings, &event, |rows| operator(rows, "$set")), [set.clone(), set]);
+}
+
+#[test]
 fn group_keys_are_found_in_the_traits_of_the_context() {
     let settings = json!({"groupKeySettings": [{"groupKey": "company"}]});
     let event = json!({"type": "group", "userId": "u", "context": {"traits": {"company": "acme"}},
