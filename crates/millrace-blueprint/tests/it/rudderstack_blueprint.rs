@@ -172,12 +172,36 @@ fn an_id_is_not_merged_with_itself() {
 }
 
 #[test]
-fn simplified_projects_get_no_joins() {
-    let event = json!({"type": "identify", "userId": "u", "anonymousId": "a", "traits": {"a": 1}});
-    let rows = mapped(PLAIN, &json!({}), &event);
-    assert_eq!(rows.as_array().map(Vec::len), Some(1), "{rows}");
-    let event = json!({"type": "alias", "userId": "u", "previousId": "a"});
-    assert_eq!(mapped(PLAIN, &json!({}), &event), json!({"set_aside": "MR2001"}));
+fn simplified_projects_get_link_events() {
+    let device = "7a1f2c3d-0000-4000-8000-000000000001";
+    let identify =
+        json!({"type": "identify", "userId": "u", "anonymousId": device, "traits": {"a": 1}});
+    let alias_of = |previous: &str| json!({"type": "alias", "userId": "u", "previousId": previous});
+    for event in [&identify, &alias_of(device), &alias_of("$device:d")] {
+        let rows = mapped(PLAIN, &json!({}), event);
+        assert_eq!(rows[0]["body"]["event"], "Identity Linked", "{rows}");
+        assert_eq!(rows[0]["body"]["properties"]["$user_id"], "u", "{rows}");
+    }
+    // Neither two users, nor without the event, nor in the classic variant.
+    let refused = json!({"set_aside": "MR2001"});
+    assert_eq!(mapped(PLAIN, &json!({}), &alias_of("a")), refused);
+    let classic = json!({"identityMergeApi": "simplified"});
+    for (name, settings) in [(PLAIN, json!({"link_event": ""})), (CLASSIC, classic)] {
+        let rows = mapped(name, &settings, &identify);
+        assert_eq!(rows.as_array().map(Vec::len), Some(1), "{rows}");
+        assert_eq!(mapped(name, &settings, &alias_of(device)), refused);
+    }
+}
+
+#[test]
+fn the_date_of_creation_is_one_that_can_be_filtered() {
+    let traits = json!({"createdAt": "2026-01-05T10:00:00+02:00"});
+    let look = |rows: &Value| operator(rows, "$set")["$created"].clone();
+    let event = identify(&traits, &json!({}));
+    let wanted = ["2026-01-05T08:00:00", "2026-01-05T10:00:00+02:00"];
+    assert_eq!(both(&json!({}), &event, look), wanted.map(Value::from));
+    let once = json!({"setOnceProperties": ["createdAt"]});
+    assert_eq!(both(&once, &event, look), [Value::Null, Value::Null]);
 }
 
 #[test]
