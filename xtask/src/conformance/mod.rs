@@ -4,6 +4,28 @@
 //! value or knows the input of a case. Where we mean to differ, the lists under
 //! `crates/millrace-blueprint/conformance` say so with a reason ([`deviations`]); whatever differs
 //! beside that fails the command. A case that cannot be run yet counts as failed, too.
+//!
+//! What the comparison takes off, and why. The first two are about how the same data travels:
+//!
+//! - **Framing**: the slash at the end of an address, and the list or form around rows. Segment's
+//!   forms to `/track` are rows of `/import` here. How rows share requests is the batcher's matter;
+//!   cases of batches check limits, order and that every item goes once.
+//! - **Credentials**: a pause stands for the peer's giving up on 401, 403 and 404, since no event is
+//!   lost by it. A token inside of a row must be that of the settings, and is no property here.
+//!
+//! The rest is more than that. It is the same for every case, and the pages of the blueprints say it:
+//!
+//! - **The query**: `ip=0` is ours alone; on profiles our `verbose=1&strict=1` stands against
+//!   `verbose=2` or nothing. Both ask for answers and change no row. On events `strict` is compared
+//!   where the settings say it; RudderStack's silent default is lax, and ours is not.
+//! - **Insert ids**: where a message has no id and RudderStack sends none, ours is taken off; where
+//!   Segment draws one, ours must be there, and be the same for all rows of the event.
+//! - **Compression** is compared where a case asks for it.
+//! - **Retries**: peers give up at 429 and 5xx where we try again. The verdict is taken from the
+//!   first such answer, and what is sent after it is not compared.
+//! - **Success without words**: an answer of 200 without a body is given as Mixpanel words success,
+//!   because an empty answer is no success here.
+//! - **Words and kinds of errors** are not compared beyond event or settings, refused here or there.
 
 mod deviations;
 mod report;

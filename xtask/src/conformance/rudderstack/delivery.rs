@@ -6,7 +6,8 @@
 //! are answered as Mixpanel answers good credentials. Each row is tried once. Verdicts are compared
 //! by what follows from them (done, given up, tried again); the words of a peer's errors are its own.
 //! Where the peer aborts because the credentials, the project or the address are wrong (401, 403,
-//! 404), we pause: nothing more is sent there either, but no event is lost. The pause stands for it.
+//! 404), we pause: nothing more is sent there either, but no event is lost. The pause stands for it,
+//! for these three and no other status.
 
 use std::time::Duration;
 
@@ -43,9 +44,10 @@ impl Verdict {
         }
     }
 
-    /// Whether ours follows from the same answer as the peer's.
-    fn stands_for(self, theirs: Verdict) -> bool {
-        self == theirs || (self == Verdict::Paused && theirs == Verdict::GivenUp)
+    /// Whether ours follows from the same answer as the peer's status.
+    fn stands_for(self, status: u64) -> bool {
+        let theirs = Verdict::of_status(status);
+        self == theirs || (self == Verdict::Paused && matches!(status, 401 | 403 | 404))
     }
 
     /// What our fate comes to. Each row is tried once, so one that would be tried again is dead.
@@ -72,8 +74,8 @@ pub(super) fn run(case: &Value) -> anyhow::Result<Option<String>> {
     }
     for (job, ours) in jobs.iter().zip(ours) {
         let status = job.get("status").and_then(Value::as_u64).context("status")?;
-        let theirs = Verdict::of_status(status);
-        if !ours.stands_for(theirs) {
+        if !ours.stands_for(status) {
+            let theirs = Verdict::of_status(status);
             let words = text_of(job, "error");
             let job = job.get("job_id").cloned().unwrap_or_default();
             return Ok(Some(format!("job {job} is {ours:?}, not {theirs:?} ({words})")));
