@@ -335,6 +335,18 @@ mod tests {
     }
 
     #[test]
+    fn every_command_shows_an_example() {
+        use clap::CommandFactory as _;
+        let mut open = vec![Arguments::command()];
+        while let Some(command) = open.pop() {
+            let help = command.get_after_help().map(ToString::to_string).unwrap_or_default();
+            let name = command.get_name();
+            assert!(command.has_subcommands() || help.contains("  millrace "), "{name}: {help}");
+            open.extend(command.get_subcommands().cloned());
+        }
+    }
+
+    #[test]
     fn dev_and_config_exclude_each_other() {
         let parse = |line: &str| Arguments::try_parse_from(line.split(' '));
         assert!(parse("millrace serve --dev --config x").is_err());

@@ -265,6 +265,23 @@ fn a_refund_is_negative_whatever_its_sign() {
 }
 
 #[test]
+fn amounts_that_lose_keep_their_own_names() {
+    let amounts = json!({"value": "abc", "total": 5, "revenue": 7});
+    for (name, wanted) in [
+        ("begin_checkout", json!({"Cart Value": 5, "value": "abc", "revenue": 7})),
+        ("Order Completed", json!({"$amount": 5, "value": "abc", "revenue": 7})),
+        ("refund", json!({"$amount": -5, "value": "abc", "revenue": 7})),
+    ] {
+        let rows = mapped("datafly", &json!({}), &track(name, &amounts));
+        let sent = &rows[0]["body"]["properties"];
+        for (name, value) in wanted.as_object().expect("an object") {
+            assert_eq!(sent[name], *value, "{name}: {sent}");
+        }
+        assert_eq!(sent["total"], Value::Null, "{sent}");
+    }
+}
+
+#[test]
 fn retail_flattens_products_and_keeps_the_customer() {
     let order = json!({"order_id": "o1", "total": 30, "currency": "EUR", "products": [
         {"product_id": "p1", "name": "Cup", "category": "Home", "brand": "B", "price": 10},
