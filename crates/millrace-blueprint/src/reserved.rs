@@ -117,12 +117,14 @@ const PROFILE: [&str; 25] = [
 /// Names that nobody has misspelt although Mixpanel does not reserve them there: the destinations
 /// of Segment and RudderStack have written them into projects for years
 /// (reference/segment-syft.md 4, reference/rudderstack.md 2). Sorted.
-const CUSTOMARY: [&str; 25] = [
+const CUSTOMARY: [&str; 27] = [
+    "$amount",
     "$app_name",
     "$app_namespace",
     "$bitness",
     "$carrier",
     "$cellular_enabled",
+    "$currency",
     "$device_name",
     "$device_type",
     "$ios_ifa",
