@@ -5,6 +5,7 @@
 //! it is a write key: with OAuth it is something else, and the key is in the body.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use axum::http::header::{self, HeaderMap};
 use axum::http::{StatusCode, Uri};
@@ -15,11 +16,10 @@ use subtle::ConstantTimeEq;
 use xxhash_rust::xxh3::xxh3_128_with_seed;
 
 use millrace_model::code::Code;
-use millrace_model::id::PipelineId;
 use millrace_model::secret::Secret;
 
 use crate::answer::Refusal;
-use crate::collector::PipelineOptions;
+use crate::doors::Door;
 
 const BASE64: GeneralPurpose = GeneralPurpose::new(
     &alphabet::STANDARD,
@@ -31,18 +31,18 @@ const BASE64: GeneralPurpose = GeneralPurpose::new(
 #[derive(Debug)]
 pub(crate) struct WriteKeys {
     seed: u64,
-    by_hash: HashMap<u128, (Secret, PipelineId)>,
+    by_hash: HashMap<u128, (Secret, Arc<Door>)>,
 }
 
 impl WriteKeys {
     /// Empty keys are left out; of pipelines with the same key the first has it.
-    pub(crate) fn new(pipelines: &[PipelineOptions], seed: u64) -> WriteKeys {
+    pub(crate) fn new(
+        owned: impl IntoIterator<Item = (Secret, Arc<Door>)>,
+        seed: u64,
+    ) -> WriteKeys {
         let mut keys = WriteKeys { seed, by_hash: HashMap::new() };
-        for pipeline in pipelines {
-            for key in pipeline.write_keys.iter().filter(|key| !key.is_empty()) {
-                let owner = (key.clone(), pipeline.id.clone());
-                keys.by_hash.entry(keys.hash(key.expose())).or_insert(owner);
-            }
+        for (key, door) in owned.into_iter().filter(|(key, _)| !key.is_empty()) {
+            keys.by_hash.entry(keys.hash(key.expose())).or_insert((key, door));
         }
         keys
     }
@@ -51,10 +51,10 @@ impl WriteKeys {
         xxh3_128_with_seed(key.as_bytes(), self.seed)
     }
 
-    fn find(&self, key: &Secret) -> Option<PipelineId> {
-        let (known, pipeline) = self.by_hash.get(&self.hash(key.expose()))?;
+    fn find(&self, key: &Secret) -> Option<Arc<Door>> {
+        let (known, door) = self.by_hash.get(&self.hash(key.expose()))?;
         let same: bool = known.expose().as_bytes().ct_eq(key.expose().as_bytes()).into();
-        same.then(|| pipeline.clone())
+        same.then(|| Arc::clone(door))
     }
 
     /// The pipeline of the key that has the first say.
@@ -62,7 +62,7 @@ impl WriteKeys {
         &self,
         credentials: &Credentials,
         in_body: Option<&Secret>,
-    ) -> Result<PipelineId, Refusal> {
+    ) -> Result<Arc<Door>, Refusal> {
         let first = credentials.basic.as_ref().or(in_body).or(credentials.query.as_ref());
         let bearer = credentials.bearer.as_ref().and_then(|key| self.find(key));
         match first {

@@ -7,7 +7,11 @@
 //!
 //! | module | owns |
 //! | --- | --- |
-//! | [`mod@collector`] | the routes of the SDKs |
+//! | [`mod@collector`] | the router: what every collector answers |
+//! | `routes` | the protocols: paths, bodies, answers |
+//! | `taking` | the way of a request to stable storage, the same for all protocols |
+//! | `doors` | the pipelines as requests find them |
+//! | [`options`] | the settings |
 //! | [`mod@management`] | the routes of the operators |
 //! | [`server`] | connections: bounds, time limits, draining |
 //! | `answer` | what is said to SDKs, and the CORS headers on all of it |
@@ -20,14 +24,19 @@
 mod answer;
 mod body;
 pub mod collector;
+mod doors;
 mod keys;
 pub mod management;
+pub mod options;
 mod peer;
+mod routes;
 pub mod server;
 mod startup;
+mod taking;
 mod write_deadline;
 
-pub use collector::{CollectorOptions, PipelineOptions, collector};
+pub use collector::collector;
 pub use management::{Overview, management};
+pub use options::{CollectorOptions, PipelineOptions};
 pub use peer::PeerAddress;
 pub use server::{ServeOptions, serve};

@@ -52,12 +52,12 @@ pub(crate) fn rudder_source_config(
     headers: &HeaderMap,
     uri: &Uri,
 ) -> Result<Value, Refusal> {
-    let pipeline = keys.owner(&Credentials::of(headers, uri), None)?;
+    let door = keys.owner(&Credentials::of(headers, uri), None)?;
     let off = json!({ "enabled": false });
     Ok(json!({
         "source": {
-            "id": pipeline,
-            "name": pipeline,
+            "id": door.id,
+            "name": door.id,
             "enabled": true,
             "connections": [],
             "destinations": [],

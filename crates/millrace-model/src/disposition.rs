@@ -89,9 +89,37 @@ pub enum FilterReason {
     NoIntegration,
     /// A rule says to drop it.
     DropRule,
+    /// Its person does not allow what the pipeline or the integration asks for.
+    Consent,
+    /// It comes from a program that is no browser of a person.
+    Bot,
+    /// It comes from the customer's own people or machines.
+    Internal,
 }
 
 impl FilterReason {
+    /// Every reason, in the order of their byte form.
+    pub const ALL: [FilterReason; 6] = [
+        FilterReason::NoRule,
+        FilterReason::NoIntegration,
+        FilterReason::DropRule,
+        FilterReason::Consent,
+        FilterReason::Bot,
+        FilterReason::Internal,
+    ];
+
+    /// The byte form. Stored: never changed.
+    #[must_use]
+    pub const fn to_byte(self) -> u8 {
+        self as u8
+    }
+
+    /// The reason of a byte form.
+    #[must_use]
+    pub fn from_byte(byte: u8) -> Option<FilterReason> {
+        FilterReason::ALL.get(usize::from(byte)).copied()
+    }
+
     /// The name in the ledger.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
@@ -99,6 +127,9 @@ impl FilterReason {
             FilterReason::NoRule => "no_rule",
             FilterReason::NoIntegration => "no_integration",
             FilterReason::DropRule => "drop_rule",
+            FilterReason::Consent => "consent",
+            FilterReason::Bot => "bot",
+            FilterReason::Internal => "internal",
         }
     }
 }

@@ -8,7 +8,9 @@ use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
 use crate::code::Code;
+use crate::disposition::FilterReason;
 use crate::id::PipelineId;
+use crate::passage::{Origin, Passage};
 use crate::time::UnixMillis;
 
 /// The kind of an event: the call that the SDK made.
@@ -27,11 +29,25 @@ pub enum EventKind {
     Group,
     /// Two ids are the same user.
     Alias,
+    /// A profile of a user or of a group is changed, in the form of Mixpanel's own API. No call of
+    /// the Segment spec is of this kind.
+    Profile,
 }
 
 impl EventKind {
     /// Every kind, in the order of their byte form.
-    pub const ALL: [EventKind; 6] = [
+    pub const ALL: [EventKind; 7] = [
+        EventKind::Track,
+        EventKind::Identify,
+        EventKind::Page,
+        EventKind::Screen,
+        EventKind::Group,
+        EventKind::Alias,
+        EventKind::Profile,
+    ];
+
+    /// The kinds that the Segment spec has.
+    pub const SPEC: [EventKind; 6] = [
         EventKind::Track,
         EventKind::Identify,
         EventKind::Page,
@@ -50,6 +66,7 @@ impl EventKind {
             EventKind::Screen => "screen",
             EventKind::Group => "group",
             EventKind::Alias => "alias",
+            EventKind::Profile => "profile",
         }
     }
 
@@ -105,6 +122,8 @@ pub struct Event {
     pub kind: EventKind,
     /// What admission adds.
     pub facts: Facts,
+    /// How it came in and what was decided at the door.
+    pub passage: Passage,
     /// For duplicate detection.
     pub dedupe_key: DedupeKey,
     /// A hash of the event as it came, without the value of its `sentAt` (which a resend renews),
@@ -117,6 +136,10 @@ pub struct Event {
 /// An item that was put aside: it costs itself and nothing else.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SetAside {
+    /// The protocol that it came in by: with `kind`, how to read it again.
+    pub origin: Origin,
+    /// What its path said it is; none where the item itself has to say it.
+    pub kind: Option<EventKind>,
     /// Why, as a stable code.
     pub code: Code,
     /// Why, in plain words and with the place.
@@ -136,6 +159,17 @@ pub struct Duplicate {
     pub differs: bool,
 }
 
+/// An item that the door keeps from being sent, on purpose. It is counted; nothing of it is kept.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Filtered {
+    /// Which kind of rule.
+    pub reason: FilterReason,
+    /// Which rule, such as the pattern of a bot. Never a value of the event.
+    pub rule: String,
+    /// The item's length in bytes.
+    pub full_length: u64,
+}
+
 /// One item of an accepted batch.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Item {
@@ -145,6 +179,8 @@ pub enum Item {
     SetAside(SetAside),
     /// A repeated item.
     Duplicate(Duplicate),
+    /// An item that a rule of the door keeps from being sent.
+    Filtered(Filtered),
 }
 
 /// All that one HTTP request brought, in its order. One record of the log.

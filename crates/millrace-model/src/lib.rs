@@ -30,6 +30,7 @@ pub mod event;
 pub mod id;
 pub mod intake;
 pub mod ledger;
+pub mod passage;
 pub mod record;
 pub mod row;
 pub mod secret;

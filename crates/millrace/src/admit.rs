@@ -5,6 +5,7 @@ use millrace_model::code::Code;
 use millrace_model::entropy::SystemEntropy;
 use millrace_model::event::{Event, Item};
 use millrace_model::id::{IdError, PipelineId};
+use millrace_model::passage::Origin;
 use millrace_model::time::UnixMillis;
 use millrace_protocol::edge;
 use millrace_protocol::segment::{Admission, Call, Envelope};
@@ -73,6 +74,7 @@ impl Door {
         let envelope = Envelope::read(Call::Batch, body, &self.limits)?;
         let admission = Admission {
             pipeline: &self.pipeline,
+            origin: Origin::Spec,
             received_at,
             client_ip: None,
             from_device: false,

@@ -184,7 +184,9 @@ fn send(name: &str, now: UnixMillis, case: &Value) -> anyhow::Result<Result<Ours
             Item::SetAside(SetAside { code, reason, .. }) => {
                 Mapped::SetAside { code, message: reason }
             }
-            Item::Duplicate(_) => return Err(anyhow!("a case sends an event twice")),
+            Item::Duplicate(_) | Item::Filtered(_) => {
+                return Err(anyhow!("a case sends an event twice"));
+            }
         };
         ends.push(match &mapped {
             Mapped::Send => None,
@@ -297,6 +299,7 @@ fn admit(events: &[Value], now: UnixMillis) -> anyhow::Result<Vec<Item>> {
     let envelope = Envelope::read(Call::Batch, body, &limits)?;
     let batch = envelope.admit(&Admission {
         pipeline: &"conformance".parse()?,
+        origin: millrace_model::passage::Origin::Spec,
         received_at: now,
         client_ip: None,
         from_device: false,

@@ -315,7 +315,7 @@ pub(crate) struct Kinds(u8);
 
 impl Kinds {
     pub(crate) const NONE: Kinds = Kinds(0);
-    pub(crate) const ALL: Kinds = Kinds(0b11_1111);
+    pub(crate) const ALL: Kinds = Kinds(0b111_1111);
 
     pub(crate) fn of(kind: EventKind) -> Kinds {
         let place = EventKind::ALL.iter().position(|one| *one == kind).unwrap_or_default();

@@ -129,6 +129,12 @@ impl Workshop {
                         Cow::Borrowed(aside.code.as_str()),
                         Some(aside.reason.clone()),
                     )),
+                    Some(Item::Filtered(item)) => portion.closed.push(closed(
+                        position,
+                        Disposition::Filtered,
+                        Cow::Borrowed(item.reason.as_str()),
+                        Some(item.rule.clone()),
+                    )),
                     Some(Item::Duplicate(_)) => portion.closed.push(Closed {
                         state: Disposition::Duplicate,
                         ..Closed::delivered(position, 0)

@@ -48,17 +48,24 @@ pub(super) struct Stored {
     received: Tally,
     duplicates: u64,
     set_aside: BTreeMap<Code, Tally>,
+    filtered: BTreeMap<FilterReason, Tally>,
 }
 
 impl Stored {
     pub(super) fn of(seq: Seq, batch: &Batch, pipeline: PipelineNumber) -> Stored {
         let note = BatchNote::of(seq, batch, pipeline);
         let (mut duplicates, mut set_aside) = (0, BTreeMap::<Code, Tally>::new());
+        let mut filtered = BTreeMap::<FilterReason, Tally>::new();
         let mut received = Tally { events: batch.items.len() as u64, rows: 0, bytes: note.bytes };
         for item in &batch.items {
             match item {
                 Item::Event(_) => {}
                 Item::Duplicate(_) => duplicates += 1,
+                Item::Filtered(item) => {
+                    let one = Tally { events: 1, rows: 0, bytes: item.full_length };
+                    received.bytes = received.bytes.saturating_add(item.full_length);
+                    filtered.entry(item.reason).or_default().add(one);
+                }
                 Item::SetAside(aside) => {
                     received.bytes = received.bytes.saturating_add(aside.full_length);
                     set_aside.entry(aside.code).or_default().add(Tally {
@@ -69,7 +76,7 @@ impl Stored {
                 }
             }
         }
-        Stored { note, received, duplicates, set_aside }
+        Stored { note, received, duplicates, set_aside, filtered }
     }
 
     fn admitted(&self) -> Admitted {
@@ -90,6 +97,9 @@ impl Stored {
         book.end(minute, Disposition::Duplicate, "", duplicates);
         for (code, tally) in &self.set_aside {
             book.end(minute, Disposition::SetAside, code.as_str(), *tally);
+        }
+        for (reason, tally) in &self.filtered {
+            book.end(minute, Disposition::Filtered, reason.as_str(), *tally);
         }
     }
 }

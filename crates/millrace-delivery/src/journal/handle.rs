@@ -236,7 +236,7 @@ fn weight(batch: &Batch) -> u64 {
     let of_item = |item: &Item| match item {
         Item::Event(event) => event.body.len(),
         Item::SetAside(aside) => aside.body.len(),
-        Item::Duplicate(_) => 0,
+        Item::Duplicate(_) | Item::Filtered(_) => 0,
     };
     batch.items.iter().map(|item| of_item(item) as u64 + 150).sum::<u64>() + 100
 }

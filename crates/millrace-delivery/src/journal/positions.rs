@@ -99,7 +99,7 @@ impl Touched {
 pub(super) fn sizes(batch: &Batch) -> Vec<u32> {
     let size = |item: &Item| match item {
         Item::Event(event) => u32::try_from(event.body.len()).unwrap_or(u32::MAX),
-        Item::SetAside(_) | Item::Duplicate(_) => 0,
+        Item::SetAside(_) | Item::Duplicate(_) | Item::Filtered(_) => 0,
     };
     batch.items.iter().map(size).collect()
 }

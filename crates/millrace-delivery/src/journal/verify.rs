@@ -65,6 +65,11 @@ fn enter(book: &mut Book, batch: &Batch) {
                 book.receive(minute, one(0));
                 book.end(minute, Disposition::Duplicate, "", one(0));
             }
+            Item::Filtered(item) => {
+                book.receive(minute, one(item.full_length));
+                let reason = item.reason.as_str();
+                book.end(minute, Disposition::Filtered, reason, one(item.full_length));
+            }
             Item::SetAside(aside) => {
                 book.receive(minute, one(aside.full_length));
                 let code = aside.code.as_str();

@@ -40,6 +40,7 @@ fn batch(first: u32, count: u32) -> Batch {
                 time_source: TimeSource::Client,
                 client_ip: None,
             },
+            passage: millrace_model::passage::Passage::default(),
             body_hash: u64::from(id),
             body: Bytes::from(vec![b'{'; 400]),
         })

@@ -53,7 +53,14 @@ pub(crate) fn item(body: Bytes) -> Item {
         client_ip: None,
     };
     let dedupe_key = DedupeKey(0);
-    Item::Event(Event { kind: EventKind::Track, facts, dedupe_key, body_hash: 0, body })
+    Item::Event(Event {
+        kind: EventKind::Track,
+        facts,
+        dedupe_key,
+        passage: millrace_model::passage::Passage::default(),
+        body_hash: 0,
+        body,
+    })
 }
 
 /// A row for `/import` in the lane of a user.

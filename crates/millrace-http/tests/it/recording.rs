@@ -101,8 +101,8 @@ impl TestCollector {
 
     pub(crate) fn with(options: CollectorOptions) -> TestCollector {
         let pipeline = |id: &str, key: &str| PipelineOptions {
-            id: id.parse().unwrap(),
             write_keys: vec![Secret::new(key), Secret::new("")],
+            ..PipelineOptions::new(id.parse().unwrap())
         };
         let options = CollectorOptions {
             pipelines: vec![

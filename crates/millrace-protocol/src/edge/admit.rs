@@ -10,6 +10,7 @@ use millrace_model::code::Code;
 use millrace_model::entropy::Entropy;
 use millrace_model::event::{Batch, DedupeKey, Event, EventKind, Facts, Item, SetAside};
 use millrace_model::id::PipelineId;
+use millrace_model::passage::{Origin, Passage};
 use millrace_model::time::UnixMillis;
 
 use super::cookie::MixpanelCookie;
@@ -113,6 +114,7 @@ impl Envelope {
                 time_source,
                 client_ip: known.map(|ip| ip.to_string()),
             },
+            passage: Passage::of(Origin::Edge),
             body,
         })
     }
@@ -204,6 +206,8 @@ impl Envelope {
     fn set_aside(&self, event: &RawEvent, refusal: Refusal, limits: &Limits) -> SetAside {
         let body = self.body.slice(event.whole.range());
         SetAside {
+            origin: Origin::Edge,
+            kind: None,
             code: refusal.code,
             reason: refusal.reason.into_owned(),
             full_length: body.len() as u64,

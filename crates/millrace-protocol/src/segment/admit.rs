@@ -10,6 +10,7 @@ use millrace_model::code::Code;
 use millrace_model::entropy::Entropy;
 use millrace_model::event::{Batch, DedupeKey, Event, EventKind, Facts, Item, SetAside};
 use millrace_model::id::PipelineId;
+use millrace_model::passage::{Origin, Passage};
 use millrace_model::time::UnixMillis;
 
 use super::envelope::{Envelope, Shared};
@@ -25,6 +26,8 @@ use crate::limits::Limits;
 pub struct Admission<'a> {
     /// The pipeline of the write key.
     pub pipeline: &'a PipelineId,
+    /// The protocol that the request came in by.
+    pub origin: Origin,
     /// When the request was received.
     pub received_at: UnixMillis,
     /// The address that the request came from.
@@ -64,7 +67,7 @@ impl Envelope {
             .iter()
             .map(|item| match self.admit_item(item, shared_sent_at, admission) {
                 Ok(event) => Item::Event(event),
-                Err(refusal) => Item::SetAside(self.set_aside(item, refusal, admission.limits)),
+                Err(refusal) => Item::SetAside(self.set_aside(item, refusal, admission)),
             })
             .collect();
         Batch { pipeline: admission.pipeline.clone(), received_at: admission.received_at, items }
@@ -103,6 +106,7 @@ impl Envelope {
                 time_source,
                 client_ip: self.client_ip(item, admission),
             },
+            passage: Passage::of(admission.origin),
             body,
         })
     }
@@ -130,8 +134,9 @@ impl Envelope {
             return Err(Refusal::new(Code::UnknownType, "type is missing"));
         }
         let kind = text(item.kind.of(&self.body));
-        kind.as_deref().and_then(EventKind::parse).ok_or_else(|| {
-            let known = EventKind::ALL.map(EventKind::as_str).join(", ");
+        let spec = |kind: &EventKind| EventKind::SPEC.contains(kind);
+        kind.as_deref().and_then(EventKind::parse).filter(spec).ok_or_else(|| {
+            let known = EventKind::SPEC.map(EventKind::as_str).join(", ");
             Refusal::new(Code::UnknownType, format!("type must be one of {known}"))
         })
     }
@@ -156,6 +161,7 @@ impl Envelope {
             | EventKind::Group
             | EventKind::Identify
             | EventKind::Page
+            | EventKind::Profile
             | EventKind::Screen => Ok(()),
         }
     }
@@ -222,17 +228,23 @@ impl Envelope {
     }
 
     /// The item as it came, without a write key, cut at the limit.
-    fn set_aside(&self, item: &RawItem, refusal: Refusal, limits: &Limits) -> SetAside {
+    fn set_aside(&self, item: &RawItem, refusal: Refusal, admission: &Admission<'_>) -> SetAside {
         let body = if item.has_write_key() {
             Bytes::from(rebuild(&self.body, item, &Shared::default()))
         } else {
             self.body.slice(item.whole.range())
         };
+        let kind = match self.call {
+            Call::Single(kind) => Some(kind),
+            Call::Batch => None,
+        };
         SetAside {
+            origin: admission.origin,
+            kind,
             code: refusal.code,
             reason: refusal.reason.into_owned(),
             full_length: body.len() as u64,
-            body: body.slice(..body.len().min(limits.kept_bytes)),
+            body: body.slice(..body.len().min(admission.limits.kept_bytes)),
         }
     }
 }

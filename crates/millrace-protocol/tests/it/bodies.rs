@@ -25,6 +25,7 @@ impl Door {
         let envelope = Envelope::read(call, body, &self.limits)?;
         Ok(envelope.admit(&Admission {
             pipeline: &"dev".parse().unwrap(),
+            origin: millrace_model::passage::Origin::Spec,
             received_at: NOW,
             client_ip: self.client_ip.map(|ip| ip.parse().unwrap()),
             from_device: self.from_device,

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use millrace_delivery::journal::Journal;
 use millrace_http::server::{self, ServeOptions};
-use millrace_http::{CollectorOptions, Overview, PipelineOptions, collector, management};
+use millrace_http::{CollectorOptions, Overview, collector, management};
 use millrace_model::entropy::Entropy;
 use millrace_model::intake::Intake;
 use millrace_model::time::Clock;
@@ -133,14 +133,7 @@ impl Servers {
 
 fn collector_options(config: &Config) -> CollectorOptions {
     let mut options = CollectorOptions {
-        pipelines: config
-            .pipelines
-            .iter()
-            .map(|pipeline| PipelineOptions {
-                id: pipeline.id.clone(),
-                write_keys: pipeline.write_keys.clone(),
-            })
-            .collect(),
+        pipelines: config.pipelines.iter().map(|pipeline| pipeline.door.clone()).collect(),
         trusted_proxies: config.server.trusted_proxies.clone(),
         ..CollectorOptions::default()
     };

@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use millrace_http::PipelineOptions;
 use millrace_model::code::Code;
 use millrace_model::diagnostic::Diagnostic;
 use millrace_model::id::IdError;
@@ -50,11 +51,11 @@ fn build(
     twin_listen: SocketAddr,
     data_dir: PathBuf,
 ) -> Result<Config, IdError> {
-    let pipeline = Pipeline {
-        id: "dev".parse()?,
+    let door = PipelineOptions {
         write_keys: vec![Secret::new("dev-write-key")],
-        parameters: parameters(),
+        ..PipelineOptions::new("dev".parse()?)
     };
+    let pipeline = Pipeline { id: door.id.clone(), door, parameters: parameters() };
     let integration = Integration {
         id: "dev".parse()?,
         pipeline: pipeline.id.clone(),

@@ -13,10 +13,11 @@ use toml::de::{DeTable, DeValue};
 use super::document::{Field, Report, Section};
 use super::quantity::{show_size, show_span, size, span};
 use super::secrets::{self, Literal};
-use super::tree::{Config, Limits, Log, Pipeline, PipelineParameters, Server};
+use super::tree::{Config, Limits, Log, Server};
 
 mod connection;
 mod integrations;
+mod pipelines;
 mod twin;
 
 const KIB: u64 = 1 << 10;
@@ -83,7 +84,7 @@ fn root(document: &DeTable<'_>, report: &mut Report<'_>) -> Option<Config> {
             report.blueprint_folder = report.resolve(path);
         }
     }
-    let pipelines = read_pipelines(pipelines, report);
+    let pipelines = pipelines::read(pipelines, report);
     let wants_twin = twin.is_some();
     let twin = twin.map(|section| twin::read(section, report));
     let integrations = integrations::read(integrations, &pipelines, wants_twin, report);
@@ -234,69 +235,6 @@ fn read_log(mut section: Section<'_>, report: &mut Report<'_>) -> Log {
         report.mistake(at, Code::BadValue, message, None);
     }
     log
-}
-
-fn read_pipelines(sections: Vec<Section<'_>>, report: &mut Report<'_>) -> Vec<Named<Pipeline>> {
-    let mut pipelines: Vec<Named<Pipeline>> = Vec::new();
-    for mut section in sections {
-        let id = section.required(report, "id", "id = \"shop\"");
-        let example = "write_keys = [{ env = \"SHOP_WRITE_KEY\" }]";
-        let write_keys = section.required(report, "write_keys", example);
-        let parameters = section.optional("parameters");
-        section.finish(report);
-        let id = id.and_then(|field| Some((name_text(&field, report)?, field)));
-        let mut keys = Vec::new();
-        for field in
-            write_keys.and_then(|field| write_key_fields(&field, report)).unwrap_or_default()
-        {
-            let Some(key) = secrets::read(&field, report, Literal::Fine) else { continue };
-            let known = pipelines.iter().filter_map(|pipeline| pipeline.value.as_ref());
-            let mut known = known.flat_map(|pipeline| pipeline.write_keys.iter()).chain(&keys);
-            if known.any(|other: &millrace_model::secret::Secret| other.expose() == key.expose()) {
-                let message = "the write key is used twice, so its events could belong to either";
-                report.mistake(field.at(), Code::DuplicateName, message, None);
-            } else if key.expose().contains(':') {
-                // A write key is the user name of Basic authentication (RFC 7617, section 2).
-                field.wrong(report, "must have no `:`", None);
-            } else {
-                keys.push(key);
-            }
-        }
-        let Some((name, field)) = id else { continue };
-        let Some(id) = identifier(&field, name, report) else { continue };
-        refuse_second(&pipelines, name, field.at(), "pipeline", report);
-        let value = read_parameters(parameters.as_ref(), section.at, report)
-            .map(|parameters| Pipeline { id, write_keys: keys, parameters });
-        pipelines.push(Named { name: name.to_owned(), at: section.at, value });
-    }
-    pipelines
-}
-
-fn read_parameters(
-    field: Option<&Field<'_>>,
-    pipeline_at: usize,
-    report: &mut Report<'_>,
-) -> Option<PipelineParameters> {
-    let place = Some(report.place(field.map_or(pipeline_at, Field::at)));
-    let Some(field) = field else {
-        return Some(PipelineParameters { place, ..PipelineParameters::default() });
-    };
-    let entries: Vec<_> = field.table(report)?.entries().collect();
-    let count = entries.len();
-    let texts: Vec<(&str, &str)> = entries
-        .into_iter()
-        .filter_map(|(name, _, field)| Some((name, field.text(report, "shop.example")?)))
-        .collect();
-    let texts = (texts.len() == count).then(|| texts.into_iter().collect())?;
-    Some(PipelineParameters { texts, place })
-}
-
-fn write_key_fields<'d>(field: &Field<'d>, report: &mut Report<'_>) -> Option<Vec<Field<'d>>> {
-    let items = field.list(report, "write keys")?;
-    if items.is_empty() {
-        field.wrong(report, "is empty, so no SDK could send anything", None);
-    }
-    Some(items)
 }
 
 fn refuse_second<T>(

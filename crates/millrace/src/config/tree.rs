@@ -8,6 +8,7 @@ use std::time::Duration;
 use millrace_blueprint::Parameters;
 use millrace_delivery::mixpanel::vendor_settings::OtherCredentials;
 use millrace_delivery::mixpanel::{MixpanelOptions, OptionsError};
+use millrace_http::PipelineOptions;
 use millrace_model::code::Code;
 use millrace_model::diagnostic::{Diagnostic, Severity};
 use millrace_model::id::{IntegrationId, PipelineId};
@@ -104,8 +105,8 @@ impl Default for Log {
 pub struct Pipeline {
     /// Its name.
     pub id: PipelineId,
-    /// The write keys that its SDKs use; at least one.
-    pub write_keys: Vec<Secret>,
+    /// Who may send to it, and what is done at its door.
+    pub door: PipelineOptions,
     /// What it gives to blueprints that ask for it.
     pub parameters: PipelineParameters,
 }

@@ -108,6 +108,7 @@ fn admit(message: &Value, now: UnixMillis) -> Result<Event, Refusal> {
         "conformance".parse::<PipelineId>().map_err(|error| Refusal::event(error.to_string()))?;
     let batch = envelope.admit(&Admission {
         pipeline: &pipeline,
+        origin: millrace_model::passage::Origin::Spec,
         received_at: now,
         client_ip: None,
         from_device: false,
@@ -117,6 +118,8 @@ fn admit(message: &Value, now: UnixMillis) -> Result<Event, Refusal> {
     match batch.items.into_iter().next() {
         Some(Item::Event(event)) => Ok(event),
         Some(Item::SetAside(aside)) => Err(Refusal::of(aside.code, &aside.reason)),
-        Some(Item::Duplicate(_)) | None => Err(Refusal::event("nothing was admitted")),
+        Some(Item::Duplicate(_) | Item::Filtered(_)) | None => {
+            Err(Refusal::event("nothing was admitted"))
+        }
     }
 }

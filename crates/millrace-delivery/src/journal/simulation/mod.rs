@@ -107,6 +107,7 @@ fn event(pipeline: usize, id: u32) -> Item {
             time_source: TimeSource::Client,
             client_ip: None,
         },
+        passage: millrace_model::passage::Passage::default(),
         body_hash: u64::from(id),
         body: Bytes::from(vec![b'x'; 20 + id as usize * 3]),
     })
@@ -159,6 +160,8 @@ impl World {
             items.insert(
                 items.len() / 2,
                 Item::SetAside(SetAside {
+                    origin: millrace_model::passage::Origin::Spec,
+                    kind: None,
                     code: Code::NotAnObject,
                     reason: "not an object".to_owned(),
                     body: Bytes::from_static(b"[1]"),

@@ -126,6 +126,7 @@ fn the_collector_takes_all_but_the_odd_ones() {
     let envelope = Envelope::read(Call::Batch, body.into(), &limits).unwrap();
     let batch = envelope.admit(&Admission {
         pipeline: &"dev".parse().unwrap(),
+        origin: millrace_model::passage::Origin::Spec,
         received_at: END,
         client_ip: None,
         from_device: false,
@@ -138,6 +139,7 @@ fn the_collector_takes_all_but_the_odd_ones() {
         match item {
             Item::Event(event) => *taken.entry(event.kind.as_str().to_owned()).or_default() += 1,
             Item::SetAside(item) => aside.push(item.code),
+            Item::Filtered(item) => panic!("{item:?}"),
             Item::Duplicate(_) => panic!("duplicates are for the log to tell"),
         }
     }
