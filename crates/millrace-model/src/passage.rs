@@ -5,6 +5,8 @@
 
 use std::collections::BTreeMap;
 
+use crate::id::PipelineId;
+
 /// The protocol that an event came in by. The byte form is stored: never changed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Default)]
 pub enum Origin {
@@ -68,12 +70,46 @@ impl Origin {
     }
 }
 
-/// What a person allows, as far as their event says it. Categories are lower case; those that many
-/// systems share are `essential`, `functional`, `analytics`, `marketing` and `personalization`.
+/// What a person allows, as far as their event or its request says it. Categories are lower case;
+/// those that many systems share are `essential`, `functional`, `analytics`, `marketing` and
+/// `personalization`, others are the codes of a consent platform.
 #[derive(Clone, Debug, PartialEq, Eq, Default)]
 pub struct Consent {
-    /// Category, and whether it is granted. What is not named was not said.
+    /// Category, and whether it is granted. What is not named was not said; when none is named,
+    /// nothing was said at all.
     pub categories: BTreeMap<String, bool>,
+    /// What holds for a category that is not named: the default of the pipeline at that time.
+    pub otherwise: bool,
+    /// Whose consent it is: the ids of the event.
+    pub subjects: Vec<Subject>,
+}
+
+impl Consent {
+    /// What was said of a category. What is essential needs no consent.
+    #[must_use]
+    pub fn of(&self, category: &str) -> Option<bool> {
+        match self.categories.get(category) {
+            Some(granted) => Some(*granted),
+            None => (category == ESSENTIAL).then_some(true),
+        }
+    }
+}
+
+/// The category that needs no consent.
+pub const ESSENTIAL: &str = "essential";
+
+/// A person of a pipeline, known by one of their ids: a hash of both. It is stored: never changed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Subject(pub u128);
+
+impl Subject {
+    /// The person with an id. User ids and anonymous ids are one space, as they are for lanes.
+    #[must_use]
+    pub fn new(pipeline: &PipelineId, id: &str) -> Subject {
+        // Another seed than that of message ids, so that the two kinds of keys never meet.
+        let seed = xxhash_rust::xxh3::xxh3_64_with_seed(pipeline.as_str().as_bytes(), 1);
+        Subject(xxhash_rust::xxh3::xxh3_128_with_seed(id.as_bytes(), seed))
+    }
 }
 
 /// What a note of the door is about. The byte form is stored: never changed.
@@ -182,6 +218,20 @@ impl Passage {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_essential_needs_no_consent_and_ids_belong_to_a_pipeline() {
+        let consent = Consent {
+            categories: BTreeMap::from([("analytics".to_owned(), false)]),
+            ..Consent::default()
+        };
+        assert_eq!(consent.of("analytics"), Some(false));
+        assert_eq!((consent.of("marketing"), consent.of("essential")), (None, Some(true)));
+        let (shop, app) = ("shop".parse().unwrap(), "app".parse().unwrap());
+        assert_eq!(Subject::new(&shop, "u"), Subject::new(&shop, "u"));
+        assert_ne!(Subject::new(&shop, "u"), Subject::new(&app, "u"));
+        assert_ne!(Subject::new(&shop, "u"), Subject::new(&shop, "v"));
+    }
 
     #[test]
     fn byte_forms_are_inverse() {

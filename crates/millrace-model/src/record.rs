@@ -30,7 +30,7 @@ use crate::disposition::FilterReason;
 use crate::event::{
     Batch, DedupeKey, Duplicate, Event, EventKind, Facts, Filtered, Item, SetAside, TimeSource,
 };
-use crate::passage::{Consent, Note, NoteKind, Origin, Passage};
+use crate::passage::{Consent, Note, NoteKind, Origin, Passage, Subject};
 use crate::time::UnixMillis;
 
 /// The version that [`encode_batch`] writes.
@@ -140,6 +140,11 @@ fn put_passage(out: &mut Vec<u8>, passage: &Passage) {
                 put_bytes(out, category.as_bytes());
                 out.push(u8::from(*granted));
             }
+            out.push(u8::from(consent.otherwise));
+            put_varint(out, consent.subjects.len() as u64);
+            for subject in &consent.subjects {
+                out.extend_from_slice(&subject.0.to_le_bytes());
+            }
         }
     }
     put_varint(out, passage.notes.len() as u64);
@@ -158,6 +163,11 @@ fn take_passage(bytes: &mut Bytes) -> Result<Passage, RecordError> {
             for _ in 1..more {
                 let category = take_text(bytes)?;
                 consent.categories.insert(category, take_u8(bytes)? != 0);
+            }
+            consent.otherwise = take_u8(bytes)? != 0;
+            for _ in 0..take_varint(bytes)? {
+                let subject = bytes.try_get_u128_le().map_err(|_| RecordError::Truncated)?;
+                consent.subjects.push(Subject(subject));
             }
             Some(Box::new(consent))
         }
@@ -378,8 +388,12 @@ mod tests {
     }
 
     fn any_passage() -> impl Strategy<Value = Passage> {
-        let consent = proptest::collection::btree_map("[a-z]{1,8}", any::<bool>(), 0..3)
-            .prop_map(|categories| Box::new(Consent { categories }));
+        let categories = proptest::collection::btree_map("[a-z]{1,8}", any::<bool>(), 0..3);
+        let subjects = proptest::collection::vec(any::<u128>().prop_map(Subject), 0..3);
+        let consent =
+            (categories, any::<bool>(), subjects).prop_map(|(categories, otherwise, subjects)| {
+                Box::new(Consent { categories, otherwise, subjects })
+            });
         let note = (0..10_usize, ".{0,20}")
             .prop_map(|(kind, detail)| Note { kind: NoteKind::ALL[kind], detail });
         let notes = proptest::collection::vec(note, 0..3);
