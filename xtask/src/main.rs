@@ -1,6 +1,7 @@
 //! Developer commands: `cargo xtask test`, `cargo xtask bench`, `cargo xtask conformance`.
 
 mod bench;
+mod browser;
 mod conformance;
 mod docs;
 mod load;

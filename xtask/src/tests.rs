@@ -4,11 +4,13 @@ use std::process::{Command, Stdio};
 
 use anyhow::Context as _;
 
+use crate::browser;
 use crate::process::workspace_root;
 
 /// Runs the examples in the documentation, then the tests of the whole workspace.
 pub(crate) fn run() -> anyhow::Result<bool> {
     say_what_is_missing();
+    browser::install_if_missing();
     // The integration tests of the binary start it as a process; build it first, so that a compile
     // error is not reported as a failing test.
     if !cargo(&["build", "--workspace", "--locked", "--bins"])? {
@@ -42,7 +44,7 @@ fn has_nextest() -> bool {
     runs("cargo", &["nextest", "--version"])
 }
 
-fn runs(program: &str, arguments: &[&str]) -> bool {
+pub(crate) fn runs(program: &str, arguments: &[&str]) -> bool {
     Command::new(program)
         .args(arguments)
         .stdout(Stdio::null())

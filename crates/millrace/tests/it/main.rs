@@ -9,6 +9,7 @@
 )]
 
 mod adobe;
+mod browser;
 mod check;
 mod delete_users;
 mod demo;
@@ -19,6 +20,7 @@ mod kill;
 mod lookup_table;
 mod map;
 mod metrics;
+mod packages;
 mod projects;
 mod quick_start;
 mod sdk;

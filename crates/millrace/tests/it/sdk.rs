@@ -12,14 +12,15 @@
     reason = "helper functions of tests"
 )]
 
-use std::fs::{self, File};
+use std::fs;
 use std::io::Write as _;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Command, Stdio};
 
 use millrace_model::time::{Clock as _, SystemClock, UnixMillis};
 use serde_json::{Value, json};
 
+use crate::packages::{installed, npm_packages, run};
 use crate::server::{DevServer, tally};
 
 /// A device that signs in later, by alias. Its id has the form that SDKs give devices.
@@ -229,11 +230,7 @@ fn drive(mut command: Command, steps: &[Value]) -> Value {
 
 /// A driver in Node, with the SDKs of `tests/sdk/node` installed.
 fn node(driver: &str, server: &DevServer) -> Command {
-    let folder = installed("node", &["package.json", "package-lock.json"], |folder| {
-        let mut npm = Command::new("npm");
-        npm.args(["ci", "--no-audit", "--no-fund", "--ignore-scripts"]).current_dir(folder);
-        run(npm, "npm, which comes with Node 20 or newer");
-    });
+    let folder = npm_packages("sdk/node");
     let mut command = Command::new("node");
     command.arg(folder.join(driver)).args([server.collector_url(), server.write_key()]);
     command
@@ -241,7 +238,7 @@ fn node(driver: &str, server: &DevServer) -> Command {
 
 /// The driver in Python, with the SDK of `tests/sdk/python` installed.
 fn python(server: &DevServer) -> Command {
-    let folder = installed("python", &["requirements.txt"], |folder| {
+    let folder = installed("sdk/python", &["requirements.txt"], |folder| {
         let mut pip = Command::new("python3");
         pip.args([
             "-m",
@@ -261,45 +258,4 @@ fn python(server: &DevServer) -> Command {
         .args([server.collector_url(), server.write_key()])
         .env("PYTHONPATH", folder.join("packages"));
     command
-}
-
-/// A copy of a folder of drivers under the target folder, with their packages beside it.
-///
-/// Installs only when one of the `pinned` files has changed since. Tests that run at the same time,
-/// in this process or another, wait for each other.
-fn installed(name: &str, pinned: &[&str], install: impl Fn(&Path)) -> PathBuf {
-    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/sdk").join(name);
-    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("sdk").join(name);
-    fs::create_dir_all(&folder).expect("a folder under target");
-    let turn = File::create(folder.join("turn.lock")).expect("a lock file");
-    turn.lock().expect("our turn");
-
-    for entry in fs::read_dir(&source).expect("the drivers") {
-        let file = entry.expect("a driver").path();
-        let copy = folder.join(file.file_name().expect("a name"));
-        let (Ok(wanted), there) = (fs::read(&file), fs::read(&copy).ok()) else { continue };
-        // A driver of another test may be reading: only what differs is written.
-        if there.as_ref() != Some(&wanted) {
-            fs::write(&copy, wanted).expect("a copy of the driver");
-        }
-    }
-    let read = |name: &&str| fs::read(source.join(name)).expect("a pinned file");
-    let wanted: Vec<u8> = pinned.iter().flat_map(read).collect();
-    let stamp = folder.join("installed.stamp");
-    if fs::read(&stamp).ok().as_ref() != Some(&wanted) {
-        let _ = fs::remove_file(&stamp);
-        install(&folder);
-        fs::write(&stamp, wanted).expect("the stamp");
-    }
-    folder
-}
-
-fn run(mut command: Command, needed: &str) {
-    let program = command.get_program().to_string_lossy().into_owned();
-    let output = command
-        .stdin(Stdio::null())
-        .output()
-        .unwrap_or_else(|error| panic!("{program}: {error}: this test needs {needed}"));
-    let said = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "{program} could not install the SDKs: {said}");
 }
