@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use crate::code::Code;
 use crate::disposition::FilterReason;
 use crate::id::PipelineId;
-use crate::passage::{Origin, Passage};
+use crate::passage::{Consent, Origin, Passage};
 use crate::time::UnixMillis;
 
 /// The kind of an event: the call that the SDK made.
@@ -159,7 +159,7 @@ pub struct Duplicate {
     pub differs: bool,
 }
 
-/// An item that the door keeps from being sent, on purpose. It is counted; nothing of it is kept.
+/// An item that the door keeps from being sent, on purpose. It is counted; no byte of it is kept.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Filtered {
     /// Which kind of rule.
@@ -168,6 +168,9 @@ pub struct Filtered {
     pub rule: String,
     /// The item's length in bytes.
     pub full_length: u64,
+    /// What its person said about consent, with ids as hashes only: it holds for what they did
+    /// before and is not sent yet, too.
+    pub consent: Option<Box<Consent>>,
 }
 
 /// One item of an accepted batch.

@@ -88,6 +88,7 @@ pub fn encode_batch(batch: &Batch, out: &mut Vec<u8>) {
                 out.push(filtered.reason.to_byte());
                 put_bytes(out, filtered.rule.as_bytes());
                 put_varint(out, filtered.full_length);
+                put_consent(out, filtered.consent.as_deref());
             }
         }
     }
@@ -132,7 +133,16 @@ fn put_event(out: &mut Vec<u8>, event: &Event) {
 
 fn put_passage(out: &mut Vec<u8>, passage: &Passage) {
     out.push(passage.origin.to_byte());
-    match &passage.consent {
+    put_consent(out, passage.consent.as_deref());
+    put_varint(out, passage.notes.len() as u64);
+    for note in &passage.notes {
+        out.push(note.kind.to_byte());
+        put_bytes(out, note.detail.as_bytes());
+    }
+}
+
+fn put_consent(out: &mut Vec<u8>, consent: Option<&Consent>) {
+    match consent {
         None => put_varint(out, 0),
         Some(consent) => {
             put_varint(out, consent.categories.len() as u64 + 1);
@@ -147,17 +157,23 @@ fn put_passage(out: &mut Vec<u8>, passage: &Passage) {
             }
         }
     }
-    put_varint(out, passage.notes.len() as u64);
-    for note in &passage.notes {
-        out.push(note.kind.to_byte());
-        put_bytes(out, note.detail.as_bytes());
-    }
 }
 
 fn take_passage(bytes: &mut Bytes) -> Result<Passage, RecordError> {
     let origin = Origin::from_byte(take_u8(bytes)?).ok_or(RecordError::Bad("origin"))?;
-    let consent = match take_varint(bytes)? {
-        0 => None,
+    let consent = take_consent(bytes)?;
+    let count = take_varint(bytes)?;
+    let mut notes = Vec::new();
+    for _ in 0..count {
+        let kind = NoteKind::from_byte(take_u8(bytes)?).ok_or(RecordError::Bad("note"))?;
+        notes.push(Note { kind, detail: take_text(bytes)? });
+    }
+    Ok(Passage { origin, consent, notes })
+}
+
+fn take_consent(bytes: &mut Bytes) -> Result<Option<Box<Consent>>, RecordError> {
+    match take_varint(bytes)? {
+        0 => Ok(None),
         more => {
             let mut consent = Consent::default();
             for _ in 1..more {
@@ -169,16 +185,9 @@ fn take_passage(bytes: &mut Bytes) -> Result<Passage, RecordError> {
                 let subject = bytes.try_get_u128_le().map_err(|_| RecordError::Truncated)?;
                 consent.subjects.push(Subject(subject));
             }
-            Some(Box::new(consent))
+            Ok(Some(Box::new(consent)))
         }
-    };
-    let count = take_varint(bytes)?;
-    let mut notes = Vec::new();
-    for _ in 0..count {
-        let kind = NoteKind::from_byte(take_u8(bytes)?).ok_or(RecordError::Bad("note"))?;
-        notes.push(Note { kind, detail: take_text(bytes)? });
     }
-    Ok(Passage { origin, consent, notes })
 }
 
 /// Reads a batch. Bodies are slices of `bytes`.
@@ -227,7 +236,9 @@ fn take_item(bytes: &mut Bytes, version: u8) -> Result<Item, RecordError> {
             let reason = FilterReason::from_byte(take_u8(bytes)?);
             let reason = reason.ok_or(RecordError::Bad("filter reason"))?;
             let rule = take_text(bytes)?;
-            Ok(Item::Filtered(Filtered { reason, rule, full_length: take_varint(bytes)? }))
+            let full_length = take_varint(bytes)?;
+            let consent = take_consent(bytes)?;
+            Ok(Item::Filtered(Filtered { reason, rule, full_length, consent }))
         }
         _ => Err(RecordError::Bad("item tag")),
     }
@@ -381,9 +392,12 @@ mod tests {
         );
         let duplicate = (".*", any::<bool>())
             .prop_map(|(message_id, differs)| Item::Duplicate(Duplicate { message_id, differs }));
-        let filtered = (0..6_usize, ".*", any::<u64>()).prop_map(|(reason, rule, full_length)| {
-            Item::Filtered(Filtered { reason: FilterReason::ALL[reason], rule, full_length })
-        });
+        let filtered = (0..6_usize, ".*", any::<u64>(), any_passage()).prop_map(
+            |(reason, rule, full_length, passage)| {
+                let (reason, consent) = (FilterReason::ALL[reason], passage.consent);
+                Item::Filtered(Filtered { reason, rule, full_length, consent })
+            },
+        );
         prop_oneof![event, aside, duplicate, filtered]
     }
 
