@@ -90,7 +90,8 @@ fn missing_key() -> Refusal {
 }
 
 fn unknown_key() -> Refusal {
-    let message = "the write key is not known: check it against the pipelines of the collector";
+    // RudderStack's mobile SDKs look for the first three words.
+    let message = "invalid write key: check it against the pipelines of the collector";
     Refusal::new(StatusCode::UNAUTHORIZED, Code::UnknownWriteKey, message)
 }
 

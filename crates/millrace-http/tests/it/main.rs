@@ -13,6 +13,7 @@ mod cors;
 mod fixtures;
 mod keys;
 mod management;
+mod mobile;
 mod overload;
 mod recording;
 mod server;

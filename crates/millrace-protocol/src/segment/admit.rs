@@ -15,8 +15,8 @@ use millrace_model::time::UnixMillis;
 
 use super::envelope::{Envelope, Shared};
 use super::rebuild::rebuild;
-use super::scan::RawItem;
-use super::time::numeric_time;
+use super::scan::{RawItem, library_name};
+use super::time::{closes_files, could_be_late, numeric_time};
 use super::{Call, event_time};
 use crate::json::{Span, text};
 use crate::limits::Limits;
@@ -91,6 +91,10 @@ impl Envelope {
             .or_else(|| time_at(&self.body, item.original_timestamp))
             .or_else(|| time_at(&self.body, self.shared.timestamp));
         let sent_at = time_at(&self.body, item.sent_at).or(shared_sent_at);
+        let sent_at = sent_at.filter(|sent_at| {
+            !could_be_late(*sent_at, admission.received_at)
+                || !closes_files(library_name(&self.body, item.context.library))
+        });
         let (time, time_source) = event_time(own, sent_at, admission.received_at);
         let body = self.event_body(item);
         if body.len() > admission.limits.event_bytes {
@@ -198,11 +202,12 @@ impl Envelope {
     /// The address of the device, when the request came from one and the event names none.
     fn client_ip(&self, item: &RawItem, admission: &Admission<'_>) -> Option<String> {
         let ip = admission.client_ip.map(|ip| ip.to_canonical())?;
-        let channel = item.channel.of(&self.body);
-        let from_device = admission.from_device || matches!(channel, b"\"web\"" | b"\"mobile\"");
+        let from_device = admission.from_device
+            || matches!(item.channel.of(&self.body), b"\"web\"" | b"\"mobile\"")
+            || runs_on_devices(library_name(&self.body, item.context.library));
         let names_one = |span: Span| !matches!(span.of(&self.body), b"" | b"null" | b"\"\"");
         let own_context = !self.shared.context.is_empty() && names_one(self.shared.context_ip);
-        if !from_device || names_one(item.context_ip) || own_context {
+        if !from_device || names_one(item.context.ip) || own_context {
             return None;
         }
         (!ip.is_loopback() && !ip.is_unspecified()).then(|| ip.to_string())
@@ -247,6 +252,20 @@ impl Envelope {
             body: body.slice(..body.len().min(admission.limits.kept_bytes)),
         }
     }
+}
+
+/// True for the libraries of Segment that run in apps. They name no channel, and an app sends no
+/// `Origin`.
+fn runs_on_devices(library: &[u8]) -> bool {
+    const LIBRARIES: [&[u8]; 6] = [
+        b"analytics-kotlin",
+        b"analytics-swift",
+        b"analytics-android",
+        b"analytics-ios",
+        b"@segment/analytics-react-native",
+        b"analytics_flutter",
+    ];
+    LIBRARIES.contains(&library)
 }
 
 fn too_large(bytes: usize, limits: &Limits) -> Refusal {

@@ -141,8 +141,9 @@ fn read_batch(
             }
             b"context" => {
                 scanner.measure();
-                let (context, ip) = scan_context(scanner, body)?;
-                (read.shared.context, read.shared.context_ip) = (only_object(context), ip);
+                let context = scan_context(scanner, body)?;
+                (read.shared.context, read.shared.context_ip) =
+                    (only_object(context.whole), context.ip);
                 read.shared.depth = read.shared.depth.max(scanner.deepest() - scanner.depth());
             }
             b"integrations" => {

@@ -21,7 +21,7 @@ pub(super) fn rebuild(body: &[u8], item: &RawItem, shared: &Shared) -> Vec<u8> {
             b"writeKey" => {}
             // Of members with the same name only the last counts, and it is the one in `item`.
             b"context" if !shared.context.is_empty() => {
-                if value == item.context {
+                if value == item.context.whole {
                     object.merged(body, key, value, shared.context);
                 }
             }
@@ -33,7 +33,7 @@ pub(super) fn rebuild(body: &[u8], item: &RawItem, shared: &Shared) -> Vec<u8> {
             _ => object.member(key.of(body), value.of(body)),
         }
     });
-    if item.context.is_empty() && !shared.context.is_empty() {
+    if item.context.whole.is_empty() && !shared.context.is_empty() {
         object.member(b"\"context\"", shared.context.of(body));
     }
     if item.integrations.is_empty() && !shared.integrations.is_empty() {

@@ -21,8 +21,7 @@ pub(super) struct RawItem {
     pub(super) sent_at: Span,
     pub(super) channel: Span,
     pub(super) traits: Span,
-    pub(super) context: Span,
-    pub(super) context_ip: Span,
+    pub(super) context: RawContext,
     pub(super) integrations: Span,
     pub(super) write_key: Span,
 }
@@ -54,7 +53,7 @@ fn scan_members(scanner: &mut Scanner<'_>, body: &[u8], item: &mut RawItem) -> R
     while let Some(key) = scanner.next_key(&mut first)? {
         let key = name(key.of(body));
         if key.as_ref() == b"context" {
-            (item.context, item.context_ip) = scan_context(scanner, body)?;
+            item.context = scan_context(scanner, body)?;
             continue;
         }
         let value = scanner.value()?;
@@ -79,22 +78,56 @@ fn scan_members(scanner: &mut Scanner<'_>, body: &[u8], item: &mut RawItem) -> R
     Ok(())
 }
 
-/// The place of a context, and of the address in it.
-pub(super) fn scan_context(scanner: &mut Scanner<'_>, body: &[u8]) -> Result<(Span, Span), Fault> {
+/// The value of `name` of a library that was scanned before, without its quotes; empty where there is
+/// none.
+pub(super) fn library_name(body: &[u8], library: Span) -> &[u8] {
+    let quoted = member(body, library, b"name").map_or(&[][..], |span| span.of(body));
+    quoted.strip_prefix(b"\"").and_then(|text| text.strip_suffix(b"\"")).unwrap_or_default()
+}
+
+/// The last member of that name in an object that was scanned before.
+fn member(body: &[u8], object: Span, wanted: &[u8]) -> Option<Span> {
+    let mut scanner = Scanner::again(body, object);
+    if scanner.peek() != Some(b'{') {
+        return None;
+    }
+    scanner.enter().ok()?;
+    let (mut first, mut found) = (true, None);
+    while let Some(key) = scanner.next_key(&mut first).ok()? {
+        let value = scanner.value().ok()?;
+        if name(key.of(body)).as_ref() == wanted {
+            found = Some(value);
+        }
+    }
+    found
+}
+
+/// The places in a context that the door reads.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct RawContext {
+    pub(super) whole: Span,
+    pub(super) ip: Span,
+    pub(super) library: Span,
+}
+
+pub(super) fn scan_context(scanner: &mut Scanner<'_>, body: &[u8]) -> Result<RawContext, Fault> {
     let is_object = scanner.peek() == Some(b'{');
     let start = scanner.place();
-    let mut ip = Span::default();
+    let mut context = RawContext::default();
     if is_object {
         scanner.enter()?;
         let mut first = true;
         while let Some(key) = scanner.next_key(&mut first)? {
             let value = scanner.value()?;
-            if name(key.of(body)).as_ref() == b"ip" {
-                ip = value;
+            match name(key.of(body)).as_ref() {
+                b"ip" => context.ip = value,
+                b"library" => context.library = value,
+                _ => {}
             }
         }
     } else {
         scanner.value()?;
     }
-    Ok((scanner.span_from(start), ip))
+    context.whole = scanner.span_from(start);
+    Ok(context)
 }

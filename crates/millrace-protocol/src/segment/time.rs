@@ -29,6 +29,22 @@ pub(super) fn numeric_time(number: &[u8]) -> Option<UnixMillis> {
     (31_536_000_000.0..9e15).contains(&millis).then(whole)
 }
 
+/// Libraries whose `sentAt` is the moment at which a file of events was closed. The file may be sent
+/// days later, unchanged (`EventsFileManager` of analytics-kotlin, `DirectoryStore` of
+/// analytics-swift): docs/adr/0006.
+const FILE_CLOSERS: [&[u8]; 2] = [b"analytics-kotlin", b"analytics-swift"];
+
+/// True for a library of whose `sentAt` nothing follows when it lies before the receipt.
+pub(super) fn closes_files(library: &[u8]) -> bool {
+    FILE_CLOSERS.contains(&library)
+}
+
+/// True when something was received so long after it says it was sent that either the clock is
+/// behind or it was on its way for long.
+pub(super) fn could_be_late(sent_at: UnixMillis, received_at: UnixMillis) -> bool {
+    received_at.0.saturating_sub(sent_at.0) > SKEW_LIMIT_MILLIS
+}
+
 /// The time of an event from its own time, the time at which its client says it was sent, and the
 /// time of receipt.
 ///
