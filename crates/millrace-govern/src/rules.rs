@@ -2,8 +2,10 @@
 
 use std::net::IpAddr;
 
-use millrace_model::event::Batch;
+use millrace_model::event::{Batch, Event, Filtered, Item};
 use millrace_model::time::UnixMillis;
+
+use crate::document::{Finds, Watch};
 
 /// What is known of a request beside its body.
 #[derive(Clone, Copy, Debug)]
@@ -22,13 +24,49 @@ pub struct Circumstances<'a> {
     pub global_privacy_control: bool,
 }
 
-/// The rules of a pipeline. The default has none.
+/// What a pipeline asks for; each part is optional.
+#[derive(Clone, Debug, Default)]
+pub struct RuleOptions {}
+
+/// The rules of a pipeline. The default has none and costs nothing.
 #[derive(Debug, Default)]
-pub struct Rules {}
+pub struct Rules {
+    /// The paths of all rules: one pass over an event finds what each of them looks at.
+    watch: Watch,
+}
 
 impl Rules {
+    /// The rules that the options ask for. Every stage puts its paths into the one [`Watch`].
+    #[must_use]
+    pub fn new(options: &RuleOptions) -> Rules {
+        let RuleOptions {} = options;
+        Rules::default()
+    }
+
     /// Applies the rules to every item of a batch.
     pub fn govern(&self, batch: &mut Batch, circumstances: &Circumstances<'_>) {
-        let _ = (batch, circumstances);
+        if self.watch.is_empty() {
+            return;
+        }
+        for item in &mut batch.items {
+            if let Item::Event(event) = item
+                && let Some(filtered) = self.govern_event(event, circumstances)
+            {
+                *item = Item::Filtered(filtered);
+            }
+        }
+    }
+
+    /// Applies the stages in their order. The note that takes the event's place, if it is filtered.
+    fn govern_event(
+        &self,
+        event: &mut Event,
+        circumstances: &Circumstances<'_>,
+    ) -> Option<Filtered> {
+        let body = event.body.clone();
+        // An event is valid JSON within the limits, so this cannot fail.
+        let finds: Finds = self.watch.find(&body).unwrap_or_default();
+        let _ = (finds, circumstances);
+        None
     }
 }
