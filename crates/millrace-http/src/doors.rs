@@ -4,19 +4,55 @@
 //! [`Doors`] never changes. New settings are a new one, put in the place of the old between two
 //! requests; a request keeps the one that it began with.
 
+use std::ops::Deref;
 use std::sync::{Arc, PoisonError, RwLock};
 
 use millrace_govern::Rules;
 use millrace_model::id::PipelineId;
+use millrace_model::time::UnixMillis;
 
 use crate::keys::WriteKeys;
 use crate::options::PipelineOptions;
+use crate::write_key::KeyState;
 
 /// One pipeline.
 #[derive(Debug)]
 pub(crate) struct Door {
     pub(crate) id: PipelineId,
     pub(crate) rules: Arc<Rules>,
+}
+
+/// A pipeline as one request enters it: with the key that it showed, whatever kind of key the
+/// protocol has. `Entrance::from(door)` is for what needs no key, such as a path of its own.
+#[derive(Clone, Debug)]
+pub(crate) struct Entrance {
+    door: Arc<Door>,
+    state: KeyState,
+}
+
+impl Entrance {
+    pub(crate) fn new(door: Arc<Door>, state: KeyState) -> Entrance {
+        Entrance { door, state }
+    }
+
+    /// True when the key was revoked: everything that comes with it is set aside under a 200.
+    pub(crate) fn is_revoked_at(&self, now: UnixMillis) -> bool {
+        self.state.is_revoked_at(now)
+    }
+}
+
+impl From<Arc<Door>> for Entrance {
+    fn from(door: Arc<Door>) -> Entrance {
+        Entrance::new(door, KeyState::Active)
+    }
+}
+
+impl Deref for Entrance {
+    type Target = Door;
+
+    fn deref(&self) -> &Door {
+        &self.door
+    }
 }
 
 /// All pipelines.

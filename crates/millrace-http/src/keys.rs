@@ -19,30 +19,35 @@ use millrace_model::code::Code;
 use millrace_model::secret::Secret;
 
 use crate::answer::Refusal;
-use crate::doors::Door;
+use crate::doors::{Door, Entrance};
+use crate::write_key::WriteKey;
 
 const BASE64: GeneralPurpose = GeneralPurpose::new(
     &alphabet::STANDARD,
     GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent),
 );
 
-/// All write keys. Looked up by a hash under a random seed, then compared in constant time, so that
+/// Keys of one kind: the write keys, or the tokens or datastream ids of another protocol, each with
+/// the pipeline that it belongs to. Looked up by a hash under a random seed, then compared in constant time, so that
 /// the time of an answer tells nothing about a key.
 #[derive(Debug)]
 pub(crate) struct WriteKeys {
     seed: u64,
-    by_hash: HashMap<u128, (Secret, Arc<Door>)>,
+    by_hash: HashMap<u128, (Secret, Entrance)>,
 }
 
 impl WriteKeys {
     /// Empty keys are left out; of pipelines with the same key the first has it.
     pub(crate) fn new(
-        owned: impl IntoIterator<Item = (Secret, Arc<Door>)>,
+        owned: impl IntoIterator<Item = (WriteKey, Arc<Door>)>,
         seed: u64,
     ) -> WriteKeys {
         let mut keys = WriteKeys { seed, by_hash: HashMap::new() };
-        for (key, door) in owned.into_iter().filter(|(key, _)| !key.is_empty()) {
-            keys.by_hash.entry(keys.hash(key.expose())).or_insert((key, door));
+        for (WriteKey { key, state, .. }, door) in owned {
+            if !key.is_empty() {
+                let entrance = Entrance::new(door, state);
+                keys.by_hash.entry(keys.hash(key.expose())).or_insert((key, entrance));
+            }
         }
         keys
     }
@@ -51,10 +56,11 @@ impl WriteKeys {
         xxh3_128_with_seed(key.as_bytes(), self.seed)
     }
 
-    fn find(&self, key: &Secret) -> Option<Arc<Door>> {
-        let (known, door) = self.by_hash.get(&self.hash(key.expose()))?;
+    /// Where a key leads to. A revoked key leads somewhere, too: see [`Entrance::is_revoked_at`].
+    pub(crate) fn find(&self, key: &Secret) -> Option<Entrance> {
+        let (known, entrance) = self.by_hash.get(&self.hash(key.expose()))?;
         let same: bool = known.expose().as_bytes().ct_eq(key.expose().as_bytes()).into();
-        same.then(|| Arc::clone(door))
+        same.then(|| entrance.clone())
     }
 
     /// The pipeline of the key that has the first say.
@@ -62,7 +68,7 @@ impl WriteKeys {
         &self,
         credentials: &Credentials,
         in_body: Option<&Secret>,
-    ) -> Result<Arc<Door>, Refusal> {
+    ) -> Result<Entrance, Refusal> {
         let first = credentials.basic.as_ref().or(in_body).or(credentials.query.as_ref());
         let bearer = credentials.bearer.as_ref().and_then(|key| self.find(key));
         match first {

@@ -20,6 +20,7 @@
 //! | `peer` | the address of the client |
 //! | `startup` | what browser SDKs ask before they send |
 //! | `write_deadline` | cutting off clients that do not read |
+//! | `write_key` | write keys and their states |
 
 mod answer;
 mod body;
@@ -34,9 +35,11 @@ pub mod server;
 mod startup;
 mod taking;
 mod write_deadline;
+mod write_key;
 
 pub use collector::collector;
 pub use management::{Overview, management};
 pub use options::{CollectorOptions, PipelineOptions};
 pub use peer::PeerAddress;
 pub use server::{ServeOptions, serve};
+pub use write_key::{KeyState, Masked, WriteKey};

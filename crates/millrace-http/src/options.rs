@@ -6,8 +6,9 @@ use std::time::Duration;
 
 use millrace_govern::Rules;
 use millrace_model::id::PipelineId;
-use millrace_model::secret::Secret;
 use millrace_protocol::Limits;
+
+use crate::write_key::WriteKey;
 
 /// One pipeline, as far as the collector is concerned.
 #[derive(Clone, Debug)]
@@ -15,7 +16,7 @@ pub struct PipelineOptions {
     /// The name.
     pub id: PipelineId,
     /// The keys that its SDKs send. A key must belong to one pipeline only; else the first has it.
-    pub write_keys: Vec<Secret>,
+    pub write_keys: Vec<WriteKey>,
     /// What may be stored of its events, and what is changed or added before.
     pub rules: Arc<Rules>,
 }

@@ -19,7 +19,7 @@ use tokio::sync::{Semaphore, SemaphorePermit};
 use millrace_govern::Circumstances;
 use millrace_model::code::Code;
 use millrace_model::entropy::Entropy;
-use millrace_model::event::{Batch, Item};
+use millrace_model::event::{Batch, Item, SetAside};
 use millrace_model::intake::{Admitted, Intake};
 use millrace_model::time::{Clock, UnixMillis};
 use millrace_protocol::Limits;
@@ -27,7 +27,7 @@ use millrace_protocol::inflate::{decode_body, is_compressed};
 
 use crate::answer::Refusal;
 use crate::body::{Budget, Reservation, discard, read_body};
-use crate::doors::{CurrentDoors, Door, Doors};
+use crate::doors::{CurrentDoors, Doors, Entrance};
 use crate::options::CollectorOptions;
 use crate::peer::client_ip;
 
@@ -74,7 +74,8 @@ pub(crate) struct Received {
 
 /// What a protocol has made of a body.
 pub(crate) struct Decoded {
-    pub(crate) door: Arc<Door>,
+    /// Where it goes in, as a lookup of the doors gave it.
+    pub(crate) door: Entrance,
     pub(crate) batch: Batch,
 }
 
@@ -83,7 +84,8 @@ pub(crate) struct Decoded {
 pub(crate) struct Taken {
     /// What the log says; none when there was nothing to store.
     pub(crate) admitted: Option<Admitted>,
-    /// The items that were set aside at the door: place in the body, code, reason.
+    /// The items that were set aside for what they are: place in the body, code, reason. Empty when
+    /// everything was set aside because the key was revoked: that is answered as if it were taken.
     pub(crate) set_aside: Vec<(usize, Code, String)>,
     /// The number of items.
     #[expect(dead_code, reason = "the answers of other protocols count it")]
@@ -209,7 +211,7 @@ impl Collector {
         received: Received,
         decode: impl FnOnce(&Collector, &mut Received) -> Result<Decoded, Refusal> + Send + 'static,
     ) -> Result<Taken, Refusal> {
-        let (batch, _reservation) = if received.is_heavy() {
+        let (Prepared { batch, revoked }, _reservation) = if received.is_heavy() {
             let slot = heavy_slot(&self.heavy, self.request_timeout).await?;
             let collector = Arc::clone(&self);
             let work = move || collector.prepare(received, decode);
@@ -224,6 +226,9 @@ impl Collector {
             return Ok(taken);
         }
         for (place, item) in batch.items.iter().enumerate() {
+            if revoked {
+                break;
+            }
             if let Item::SetAside(aside) = item {
                 taken.set_aside.push((place, aside.code, aside.reason.clone()));
             }
@@ -243,10 +248,41 @@ impl Collector {
         &self,
         mut received: Received,
         decode: impl FnOnce(&Collector, &mut Received) -> Result<Decoded, Refusal>,
-    ) -> Result<(Batch, Reservation), Refusal> {
+    ) -> Result<(Prepared, Reservation), Refusal> {
         let Decoded { door, mut batch } = decode(self, &mut received)?;
         door.rules.govern(&mut batch, &received.circumstances());
-        Ok((batch, received.reservation))
+        let revoked = door.is_revoked_at(received.at);
+        if revoked {
+            // After the rules: what they take out must not be kept here, either.
+            set_all_aside(&mut batch);
+        }
+        Ok((Prepared { batch, revoked }, received.reservation))
+    }
+}
+
+/// A batch that is ready to be stored.
+struct Prepared {
+    batch: Batch,
+    /// True when it came with a revoked key.
+    revoked: bool,
+}
+
+/// Sets the events of a revoked key aside, whole, so that they can be fed in again. What is broken
+/// and what a rule keeps from being sent stays what it is.
+fn set_all_aside(batch: &mut Batch) {
+    for item in &mut batch.items {
+        let Item::Event(event) = item else {
+            continue;
+        };
+        let body = std::mem::take(&mut event.body);
+        *item = Item::SetAside(SetAside {
+            origin: event.passage.origin,
+            kind: Some(event.kind),
+            code: Code::RevokedWriteKey,
+            reason: "it came with a write key that was revoked".to_owned(),
+            full_length: body.len() as u64,
+            body,
+        });
     }
 }
 

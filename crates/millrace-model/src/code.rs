@@ -66,6 +66,14 @@ codes! {
     BodyIncomplete = "MR1013";
     /// The admin token is missing or wrong.
     AdminTokenRefused = "MR1014";
+    /// The write key was revoked.
+    RevokedWriteKey = "MR1015";
+    /// The page's origin is not among those of the pipeline.
+    OriginRefused = "MR1016";
+    /// The key sends faster than it may.
+    RateLimited = "MR1017";
+    /// The key has used up what it may send in a day.
+    QuotaUsedUp = "MR1018";
 
     /// The item is not a JSON object.
     NotAnObject = "MR1101";

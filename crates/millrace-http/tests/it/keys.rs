@@ -1,10 +1,15 @@
 //! Write keys in all their places, and the address of the client.
 
-use axum::http::HeaderName;
-use millrace_http::CollectorOptions;
-use millrace_model::code::Code;
+use std::time::Duration;
 
-use crate::recording::{KEY, OTHER_KEY, TestCollector, basic, posting, track};
+use axum::http::HeaderName;
+use millrace_http::{CollectorOptions, WriteKey};
+use millrace_model::code::Code;
+use millrace_model::event::{EventKind, Item};
+use millrace_model::passage::Origin;
+use millrace_model::time::UnixMillis;
+
+use crate::recording::{KEY, NOW, OTHER_KEY, TestCollector, basic, posting, track};
 
 #[tokio::test]
 async fn the_key_is_looked_for_in_order() {
@@ -109,4 +114,44 @@ async fn a_server_is_never_taken_for_a_device() {
     assert_eq!(collector.stored_event().facts.client_ip, None);
     collector.post("/v1/track", track(r#","channel":"web""#)).await;
     assert_eq!(collector.stored_event().facts.client_ip.as_deref(), Some("203.0.113.9"));
+}
+
+#[tokio::test]
+async fn what_comes_with_a_revoked_key_is_set_aside_under_200() {
+    let end = UnixMillis(NOW.0 + 60_000);
+    let collector = TestCollector::with_keys(vec![
+        WriteKey::active("new-key"),
+        WriteKey::active("old-key").until(end),
+        WriteKey::active("gone-key").revoked(),
+    ]);
+    let body = r#"{"batch":[{"type":"track","userId":"u","event":"e","messageId":"m"},7]}"#;
+    let table = [
+        ("new-key", 0, [None, Some(Code::NotAnObject)]),
+        ("old-key", 59, [None, Some(Code::NotAnObject)]),
+        ("gone-key", 0, [Some(Code::RevokedWriteKey), Some(Code::NotAnObject)]),
+        ("old-key", 1, [Some(Code::RevokedWriteKey), Some(Code::NotAnObject)]),
+    ];
+    for (key, seconds, wanted) in table {
+        collector.clock.advance(Duration::from_secs(seconds));
+        let request = posting("/v1/batch").header("authorization", basic(key));
+        let answered = collector.send(request.body(body.into()).unwrap()).await;
+        assert_eq!(answered.status.as_u16(), 200, "{key}: {}", answered.body);
+        assert_eq!(answered.body, r#"{"success":true}"#);
+        let stored = collector.stored();
+        let codes: Vec<Option<Code>> = stored
+            .iter()
+            .map(|item| match item {
+                Item::SetAside(aside) => Some(aside.code),
+                _ => None,
+            })
+            .collect();
+        assert_eq!(codes, wanted, "{key}");
+        if let Some(Item::SetAside(aside)) = stored.first() {
+            // Whole, and with what it takes to read it again.
+            assert_eq!(aside.body, &body[10..body.len() - 4]);
+            assert_eq!(aside.full_length, aside.body.len() as u64);
+            assert_eq!((aside.origin, aside.kind), (Origin::Spec, Some(EventKind::Track)));
+            assert!(!aside.reason.contains(key));
+        }
+    }
 }

@@ -6,14 +6,13 @@ use axum::Router;
 use axum::body::Body;
 use axum::http::{HeaderMap, Method, Request, StatusCode};
 use http_body_util::BodyExt;
-use millrace_http::{CollectorOptions, PeerAddress, PipelineOptions, collector};
+use millrace_http::{CollectorOptions, PeerAddress, PipelineOptions, WriteKey, collector};
 use millrace_model::code::Code;
 use millrace_model::entropy::SeededEntropy;
 use millrace_model::event::{Batch, Event, Item, SetAside};
 use millrace_model::id::Seq;
 use millrace_model::intake::{AdmitError, AdmitFuture, Admitted, Intake};
-use millrace_model::secret::Secret;
-use millrace_model::time::{ManualClock, UnixMillis};
+use millrace_model::time::{Clock, ManualClock, UnixMillis};
 use serde_json::Value;
 use tokio::sync::Semaphore;
 use tower::ServiceExt;
@@ -92,6 +91,7 @@ impl Answered {
 pub(crate) struct TestCollector {
     pub(crate) router: Router,
     pub(crate) intake: Arc<RecordingIntake>,
+    pub(crate) clock: Arc<ManualClock>,
 }
 
 impl TestCollector {
@@ -101,10 +101,10 @@ impl TestCollector {
 
     pub(crate) fn with(options: CollectorOptions) -> TestCollector {
         let pipeline = |id: &str, key: &str| PipelineOptions {
-            write_keys: vec![Secret::new(key), Secret::new("")],
+            write_keys: vec![WriteKey::active(key), WriteKey::active("")],
             ..PipelineOptions::new(id.parse().unwrap())
         };
-        let options = CollectorOptions {
+        let standard = CollectorOptions {
             pipelines: vec![
                 pipeline("dev", KEY),
                 pipeline("other", OTHER_KEY),
@@ -113,14 +113,30 @@ impl TestCollector {
             ],
             ..options
         };
+        TestCollector::of(standard)
+    }
+
+    /// With one pipeline, `dev`, that has these keys.
+    pub(crate) fn with_keys(write_keys: Vec<WriteKey>) -> TestCollector {
+        let pipeline =
+            PipelineOptions { write_keys, ..PipelineOptions::new("dev".parse().unwrap()) };
+        TestCollector::of(CollectorOptions {
+            pipelines: vec![pipeline],
+            ..CollectorOptions::default()
+        })
+    }
+
+    /// With exactly these options.
+    pub(crate) fn of(options: CollectorOptions) -> TestCollector {
+        let clock = Arc::new(ManualClock::at(NOW));
         let intake = Arc::new(RecordingIntake::default());
         let router = collector(
             options,
             Arc::clone(&intake) as Arc<dyn Intake>,
-            Arc::new(ManualClock::at(NOW)),
+            Arc::clone(&clock) as Arc<dyn Clock>,
             Arc::new(SeededEntropy::new(1)),
         );
-        TestCollector { router, intake }
+        TestCollector { router, intake, clock }
     }
 
     pub(crate) async fn send(&self, request: Request<Body>) -> Answered {

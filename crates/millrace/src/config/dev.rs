@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use millrace_http::PipelineOptions;
+use millrace_http::{PipelineOptions, WriteKey};
 use millrace_model::code::Code;
 use millrace_model::diagnostic::Diagnostic;
 use millrace_model::id::IdError;
@@ -52,7 +52,7 @@ fn build(
     data_dir: PathBuf,
 ) -> Result<Config, IdError> {
     let door = PipelineOptions {
-        write_keys: vec![Secret::new("dev-write-key")],
+        write_keys: vec![WriteKey::active("dev-write-key")],
         ..PipelineOptions::new("dev".parse()?)
     };
     let pipeline = Pipeline { id: door.id.clone(), door, parameters: parameters() };

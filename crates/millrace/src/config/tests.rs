@@ -1,5 +1,7 @@
 //! Whole files, and what is said about them.
 
+mod door;
+
 use std::path::Path;
 
 use millrace_delivery::mixpanel::vendor_settings::OtherCredentials;
@@ -310,7 +312,7 @@ fn the_dev_configuration_is_the_documented_one_and_stays_on_this_machine() {
     let config = dev("127.0.0.1:8080", "[::1]:8081").unwrap();
     assert!(config.server.manage.is_none());
     assert_eq!(config.server.admin_token.expose(), "dev-admin-token");
-    assert_eq!(config.pipelines[0].door.write_keys[0].expose(), "dev-write-key");
+    assert_eq!(config.pipelines[0].door.write_keys[0].key.expose(), "dev-write-key");
     assert_eq!(config.integrations[0].connection.destination, Destination::Twin);
     assert_eq!(config.integrations[0].pipeline, config.pipelines[0].id);
     let project = &config.twin.as_ref().unwrap().projects[0];

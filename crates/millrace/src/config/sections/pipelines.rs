@@ -1,11 +1,11 @@
 //! `[[pipelines]]`: who may send what to a collection endpoint, and what its door does with it.
 
+mod write_keys;
+
 use millrace_http::PipelineOptions;
-use millrace_model::code::Code;
 use millrace_model::id::PipelineId;
 
 use super::super::document::{Field, Report, Section};
-use super::super::secrets::{self, Literal};
 use super::super::tree::{Pipeline, PipelineParameters};
 use super::{Named, identifier, name_text, refuse_second};
 
@@ -18,23 +18,11 @@ pub(super) fn read(sections: Vec<Section<'_>>, report: &mut Report<'_>) -> Vec<N
         let parameters = section.optional("parameters");
         section.finish(report);
         let id = id.and_then(|field| Some((name_text(&field, report)?, field)));
-        let mut keys = Vec::new();
-        for field in
-            write_keys.and_then(|field| write_key_fields(&field, report)).unwrap_or_default()
-        {
-            let Some(key) = secrets::read(&field, report, Literal::Fine) else { continue };
-            let known = pipelines.iter().filter_map(|pipeline| pipeline.value.as_ref());
-            let mut known = known.flat_map(|pipeline| pipeline.door.write_keys.iter()).chain(&keys);
-            if known.any(|other: &millrace_model::secret::Secret| other.expose() == key.expose()) {
-                let message = "the write key is used twice, so its events could belong to either";
-                report.mistake(field.at(), Code::DuplicateName, message, None);
-            } else if key.expose().contains(':') {
-                // A write key is the user name of Basic authentication (RFC 7617, section 2).
-                field.wrong(report, "must have no `:`", None);
-            } else {
-                keys.push(key);
-            }
-        }
+        let known = pipelines.iter().filter_map(|pipeline| pipeline.value.as_ref());
+        let known = known.flat_map(|pipeline| pipeline.door.write_keys.iter());
+        let known: Vec<_> = known.map(|key| &key.key).collect();
+        let keys = write_keys.map(|field| write_keys::read(&field, &known, report));
+        let keys = keys.unwrap_or_default();
         let Some((name, field)) = id else { continue };
         let Some(id) = identifier::<PipelineId>(&field, name, report) else { continue };
         refuse_second(&pipelines, name, field.at(), "pipeline", report);
@@ -63,12 +51,4 @@ fn read_parameters(
         .collect();
     let texts = (texts.len() == count).then(|| texts.into_iter().collect())?;
     Some(PipelineParameters { texts, place })
-}
-
-fn write_key_fields<'d>(field: &Field<'d>, report: &mut Report<'_>) -> Option<Vec<Field<'d>>> {
-    let items = field.list(report, "write keys")?;
-    if items.is_empty() {
-        field.wrong(report, "is empty, so no SDK could send anything", None);
-    }
-    Some(items)
 }
