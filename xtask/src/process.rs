@@ -94,9 +94,18 @@ impl Server {
 
     /// The most memory that the process has had resident so far, in bytes.
     pub(crate) fn peak_memory(&self) -> anyhow::Result<u64> {
+        self.status_bytes("VmHWM:")
+    }
+
+    /// The memory that the process has resident now, in bytes.
+    pub(crate) fn resident_memory(&self) -> anyhow::Result<u64> {
+        self.status_bytes("VmRSS:")
+    }
+
+    fn status_bytes(&self, name: &'static str) -> anyhow::Result<u64> {
         let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id()))?;
-        let line = status.lines().find(|line| line.starts_with("VmHWM:")).context("VmHWM")?;
-        let kib: u64 = line.split_whitespace().nth(1).context("VmHWM")?.parse()?;
+        let line = status.lines().find(|line| line.starts_with(name)).context(name)?;
+        let kib: u64 = line.split_whitespace().nth(1).context(name)?.parse()?;
         Ok(kib * 1024)
     }
 }

@@ -4,6 +4,7 @@
 //! included. Nothing here fails a test run: speed is shown as a ratio to its limit, and the command
 //! ends with 1 when a limit is missed, for whoever wants to act on it.
 
+mod admission;
 mod cold_start;
 mod mapping;
 mod pipeline;
@@ -28,6 +29,10 @@ pub(crate) struct BenchArguments {
     /// Events to send through the whole pipeline in each run.
     #[arg(long, value_name = "NUMBER", default_value_t = 400_000)]
     events: u64,
+
+    /// Also send 5,000 events a second for this many seconds and watch the memory.
+    #[arg(long, value_name = "SECONDS")]
+    steady: Option<u64>,
 
     /// Print one JSON object as the last line.
     #[arg(long)]
@@ -69,6 +74,18 @@ pub(crate) fn run(arguments: &BenchArguments) -> anyhow::Result<bool> {
     if wanted("mapping") {
         eprintln!("mapping ...");
         rows.extend(mapping::run(&events)?);
+    }
+    for case in admission::CASES {
+        if wanted(case.name) {
+            eprintln!("{} ...", case.name);
+            let run = admission::run(case, &binary, &events, arguments.events);
+            rows.extend(runtime.block_on(run)?);
+        }
+    }
+    if let Some(seconds) = arguments.steady {
+        eprintln!("steady ...");
+        let span = std::time::Duration::from_secs(seconds);
+        rows.extend(runtime.block_on(admission::steady(&binary, &events, 5_000, span))?);
     }
     for case in pipeline::CASES {
         if wanted(case.name) {

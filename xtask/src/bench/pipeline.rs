@@ -84,6 +84,7 @@ pub(crate) async fn run(
         address: server.collector.clone(),
         templates: Arc::new(templates),
         connections: case.connections,
+        first: 0,
         events: (count as f64 * case.share) as u64,
     };
     let start = tokio::time::Instant::now();

@@ -17,6 +17,8 @@ pub(crate) struct Load {
     pub(crate) templates: Arc<Vec<Template>>,
     /// How many connections at once.
     pub(crate) connections: usize,
+    /// The number of the first event: those below have been sent before.
+    pub(crate) first: u64,
     /// How many events in all (rounded up to whole requests).
     pub(crate) events: u64,
 }
@@ -48,7 +50,7 @@ async fn send(load: Load, claimed: Arc<AtomicU64>, offset: usize) -> anyhow::Res
             return Ok(accepted);
         }
         let mut request = source.clone();
-        request.renumber(first)?;
+        request.renumber(load.first + first)?;
         loop {
             connection.write(&request.bytes).await?;
             let answer = connection.read().await?.context("connection closed")?;
