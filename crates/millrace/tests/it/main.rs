@@ -26,4 +26,5 @@ mod quick_start;
 mod sdk;
 mod server;
 mod stop;
+mod stress;
 mod workflow;

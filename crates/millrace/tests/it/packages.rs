@@ -15,6 +15,24 @@ pub(crate) fn npm_packages(name: &str) -> PathBuf {
     })
 }
 
+/// A copy of `tests/sdk/python`, with its packages in the folder `packages`.
+pub(crate) fn python_packages() -> PathBuf {
+    installed("sdk/python", &["requirements.txt"], |folder| {
+        let mut pip = Command::new("python3");
+        pip.args([
+            "-m",
+            "pip",
+            "install",
+            "--disable-pip-version-check",
+            "--no-input",
+            "--upgrade",
+        ])
+        .args(["--target", "packages", "-r", "requirements.txt"])
+        .current_dir(folder);
+        run(pip, "Python 3 with pip");
+    })
+}
+
 /// A copy of a folder of drivers under the target folder, with their packages beside it.
 ///
 /// Installs only when one of the `pinned` files has changed since. Tests that run at the same time,

@@ -20,7 +20,7 @@ use std::process::{Command, Stdio};
 use millrace_model::time::{Clock as _, SystemClock, UnixMillis};
 use serde_json::{Value, json};
 
-use crate::packages::{installed, npm_packages, run};
+use crate::packages::{npm_packages, python_packages};
 use crate::server::{DevServer, tally};
 
 /// A device that signs in later, by alias. Its id has the form that SDKs give devices.
@@ -38,7 +38,12 @@ fn rudderstack_for_node_arrives_whole() {
 
 #[test]
 fn segment_for_python_arrives_whole() {
-    arrives_whole("segment-python", python);
+    arrives_whole("segment-python", |server| python("segment_driver.py", server));
+}
+
+#[test]
+fn rudderstack_for_python_arrives_whole() {
+    arrives_whole("rudder-python", |server| python("rudder_driver.py", server));
 }
 
 /// The lock file says which packages, and leaves it to the package client where they come from.
@@ -236,25 +241,12 @@ fn node(driver: &str, server: &DevServer) -> Command {
     command
 }
 
-/// The driver in Python, with the SDK of `tests/sdk/python` installed.
-fn python(server: &DevServer) -> Command {
-    let folder = installed("sdk/python", &["requirements.txt"], |folder| {
-        let mut pip = Command::new("python3");
-        pip.args([
-            "-m",
-            "pip",
-            "install",
-            "--disable-pip-version-check",
-            "--no-input",
-            "--upgrade",
-        ])
-        .args(["--target", "packages", "-r", "requirements.txt"])
-        .current_dir(folder);
-        run(pip, "Python 3 with pip");
-    });
+/// A driver in Python, with the SDKs of `tests/sdk/python` installed.
+fn python(driver: &str, server: &DevServer) -> Command {
+    let folder = python_packages();
     let mut command = Command::new("python3");
     command
-        .arg(folder.join("segment_driver.py"))
+        .arg(folder.join(driver))
         .args([server.collector_url(), server.write_key()])
         .env("PYTHONPATH", folder.join("packages"));
     command
