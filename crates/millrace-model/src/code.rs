@@ -156,6 +156,12 @@ codes! {
     DiskFailed = "MR4006";
     /// The process is stopping.
     ShuttingDown = "MR4007";
+    /// No item is kept at this position.
+    NotHeld = "MR4008";
+    /// The item cannot be fed again as it is kept.
+    CannotBeFedAgain = "MR4009";
+    /// Nothing is kept under this message id.
+    NothingKnown = "MR4010";
 
     /// The file cannot be read.
     FileUnreadable = "MR5001";

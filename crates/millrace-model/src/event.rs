@@ -113,6 +113,21 @@ impl DedupeKey {
         let seed = xxhash_rust::xxh3::xxh3_64(pipeline.as_str().as_bytes());
         DedupeKey(xxhash_rust::xxh3::xxh3_128_with_seed(message_id.as_bytes(), seed))
     }
+
+    /// The key of an item of a pipeline that was set aside: its kept bytes, how many there were,
+    /// and why and how it came. None when no bytes are kept, since nothing then tells two items
+    /// apart. Stable: it is stored.
+    #[must_use]
+    pub fn of_set_aside(pipeline: &PipelineId, aside: &SetAside) -> Option<DedupeKey> {
+        if aside.body.is_empty() {
+            return None;
+        }
+        let kind = aside.kind.map_or("", EventKind::as_str);
+        let (origin, code) = (aside.origin.as_str(), aside.code);
+        let head = format!("aside {pipeline} {origin} {kind} {code} {}", aside.full_length);
+        let seed = xxhash_rust::xxh3::xxh3_64(head.as_bytes());
+        Some(DedupeKey(xxhash_rust::xxh3::xxh3_128_with_seed(&aside.body, seed)))
+    }
 }
 
 /// One accepted event.

@@ -49,6 +49,12 @@ pub struct LedgerSums {
     pub resent: u64,
     /// The final states by their code, such as `filtered/no_rule` or `set_aside/MR1104`.
     pub by_code: BTreeMap<String, u64>,
+    /// What the door noted on events that it took, by kind of note, such as `hashed`.
+    #[serde(default)]
+    pub notes: BTreeMap<String, u64>,
+    /// Duplicates whose bytes differ from those of the first: perhaps other events under its id.
+    #[serde(default)]
+    pub differs: u64,
 }
 
 impl LedgerSums {

@@ -6,12 +6,13 @@ use millrace_model::disposition::Disposition;
 use millrace_model::event::{Batch, Item};
 use millrace_model::id::{Position, Seq};
 use millrace_model::ledger::Tally;
-use millrace_model::record::{RecordError, decode_batch};
+use millrace_model::record::RecordError;
 
 use super::core::JournalCore;
 use super::index::BatchNote;
 use super::positions::{Touched, sizes};
 use super::progress::{Ending, Place, Section, alike, runs};
+use super::refeed::batch_of;
 use super::types::{Closed, Disposed, ReadError};
 
 /// At most this many events of one run are kept for display.
@@ -152,9 +153,10 @@ impl<L: LogStore> JournalCore<L> {
                 let seq = entry.seq;
                 let [wanted, others @ ..] = rest else { break };
                 if seq == *wanted {
-                    let batch = decode_batch(entry.payload)
+                    let batch = batch_of(&entry)
+                        .and_then(|batch| batch.ok_or(RecordError::Bad("kind")))
                         .map_err(|source| ReadError::Record { seq, source })?;
-                    self.know(at, seq, &batch);
+                    self.know(at, seq, &batch.0);
                     rest = others;
                 }
             }

@@ -1,13 +1,13 @@
 //! The record that says where everything stood, so that a restart reads it and what follows.
 //!
 //! ```text
-//! checkpoint := version:u8 tracks:varint track* unrouted:varint (pipeline:text book)*
+//! checkpoint := version:u8 tracks:varint track* unrouted:varint (pipeline:text book)* quarantine
 //! track      := integration:text pipeline:text start:varint low:varint book
 //!               touched:varint (gap:varint open:bits sent:bits open_bytes:varint)*
 //! bits       := words:varint word:u64le*
 //! ```
 //! It holds for all records before it. What is open and was not touched is not listed: it follows
-//! from the indexes of the segments.
+//! from the indexes of the segments. Version 1 had no quarantine: it begins with what follows.
 
 use bytes::{Buf, Bytes};
 use millrace_model::id::{IntegrationId, PipelineId, Seq};
@@ -16,18 +16,23 @@ use millrace_model::record::{RecordError, put_bytes, put_varint, take_text, take
 use super::book::Book;
 use super::index::Pipelines;
 use super::positions::{Bits, Touched, Track};
+use super::quarantine::Quarantine;
 
-const VERSION: u8 = 1;
+const VERSION: u8 = 2;
+const OLDEST_VERSION: u8 = 1;
 
 /// What a checkpoint says.
 pub(super) struct Checkpoint {
     pub(super) tracks: Vec<Track>,
     pub(super) unrouted: Vec<(PipelineId, Book)>,
+    /// The quarantine, not read yet.
+    pub(super) quarantine: Option<Bytes>,
 }
 
 pub(super) fn encode<'a>(
     tracks: &[Track],
     unrouted: impl ExactSizeIterator<Item = (&'a PipelineId, &'a Book)>,
+    quarantine: &Quarantine,
     pipelines: &Pipelines,
     out: &mut Vec<u8>,
 ) {
@@ -55,6 +60,7 @@ pub(super) fn encode<'a>(
         put_bytes(out, pipeline.as_str().as_bytes());
         book.encode(out);
     }
+    quarantine.encode(pipelines, out);
 }
 
 fn put_bits(out: &mut Vec<u8>, bits: &Bits) {
@@ -70,7 +76,7 @@ pub(super) fn decode(
     pipelines: &mut Pipelines,
 ) -> Result<Checkpoint, RecordError> {
     let version = take_u8(&mut bytes)?;
-    if version != VERSION {
+    if !(OLDEST_VERSION..=VERSION).contains(&version) {
         return Err(RecordError::Version(version));
     }
     let mut tracks = Vec::new();
@@ -96,7 +102,8 @@ pub(super) fn decode(
     for _ in 0..take_varint(&mut bytes)? {
         unrouted.push((take_pipeline(&mut bytes)?, Book::decode(&mut bytes)?));
     }
-    Ok(Checkpoint { tracks, unrouted })
+    let quarantine = (version > 1).then_some(bytes);
+    Ok(Checkpoint { tracks, unrouted, quarantine })
 }
 
 fn take_pipeline(bytes: &mut Bytes) -> Result<PipelineId, RecordError> {

@@ -19,22 +19,28 @@ use millrace_model::event::{Batch, Duplicate, Item};
 use millrace_model::id::{PipelineId, Position, Seq};
 use millrace_model::intake::{AdmitError, Admitted};
 use millrace_model::ledger::{LedgerSums, Tally};
-use millrace_model::record::{decode_batch, encode_batch};
+use millrace_model::passage::NoteKind;
+use millrace_model::record::{RecordError, encode_batch};
 use millrace_model::time::Clock;
 
 use super::book::Book;
 use super::dedupe::{Dedupe, First};
-use super::index::{BatchNote, Notes, PipelineNumber, Pipelines, SegmentIndex};
+use super::index::{
+    BatchNote, Notes, PipelineNumber, Pipelines, SegmentIndex, claimed_id, keys_beside, low_half,
+};
 use super::options::JournalOptions;
 use super::positions::Track;
 use super::progress::{self, Section};
+use super::quarantine::{Entry, Quarantine};
 use super::recent::SharedRecent;
+use super::refeed::{Former, RefeedError, batch_bytes, batch_of};
 use super::types::{Closed, Disposed, ReadError};
 
 /// The kinds of records. Stored: never changed.
 pub(super) const KIND_BATCH: u8 = 1;
 pub(super) const KIND_PROGRESS: u8 = 2;
 pub(super) const KIND_CHECKPOINT: u8 = 3;
+pub(super) const KIND_REFEED: u8 = 4;
 
 /// When a client should come back to a full disk.
 pub(super) const RETRY_DISK: Duration = Duration::from_secs(10);
@@ -49,18 +55,40 @@ pub(super) struct Stored {
     duplicates: u64,
     set_aside: BTreeMap<Code, Tally>,
     filtered: BTreeMap<FilterReason, Tally>,
+    noted: BTreeMap<NoteKind, u64>,
+    differs: u64,
+    /// What was set aside, for the quarantine.
+    held: Vec<(u32, Entry)>,
+    /// The run whose place it takes.
+    former: Option<Former>,
+    /// The number of its first ids, and the ids beside them.
+    keys: u32,
+    also: Vec<u64>,
 }
 
 impl Stored {
-    pub(super) fn of(seq: Seq, batch: &Batch, pipeline: PipelineNumber) -> Stored {
+    pub(super) fn of(
+        seq: Seq,
+        batch: &Batch,
+        pipeline: PipelineNumber,
+        former: Option<Former>,
+    ) -> Stored {
         let note = BatchNote::of(seq, batch, pipeline);
         let (mut duplicates, mut set_aside) = (0, BTreeMap::<Code, Tally>::new());
+        let (mut differs, mut noted) = (0, BTreeMap::<NoteKind, u64>::new());
         let mut filtered = BTreeMap::<FilterReason, Tally>::new();
         let mut received = Tally { events: batch.items.len() as u64, rows: 0, bytes: note.bytes };
         for item in &batch.items {
             match item {
-                Item::Event(_) => {}
-                Item::Duplicate(_) => duplicates += 1,
+                Item::Event(event) => {
+                    for note in &event.passage.notes {
+                        *noted.entry(note.kind).or_default() += 1;
+                    }
+                }
+                Item::Duplicate(duplicate) => {
+                    duplicates += 1;
+                    differs += u64::from(duplicate.differs);
+                }
                 Item::Filtered(item) => {
                     let one = Tally { events: 1, rows: 0, bytes: item.full_length };
                     received.bytes = received.bytes.saturating_add(item.full_length);
@@ -76,7 +104,21 @@ impl Stored {
                 }
             }
         }
-        Stored { note, received, duplicates, set_aside, filtered }
+        let held = if set_aside.is_empty() { Vec::new() } else { Entry::of(batch, pipeline) };
+        let (keys, also) = (0, Vec::new());
+        Stored {
+            note,
+            received,
+            duplicates,
+            set_aside,
+            filtered,
+            noted,
+            differs,
+            held,
+            former,
+            keys,
+            also,
+        }
     }
 
     fn admitted(&self) -> Admitted {
@@ -101,6 +143,10 @@ impl Stored {
         for (reason, tally) in &self.filtered {
             book.end(minute, Disposition::Filtered, reason.as_str(), *tally);
         }
+        for (kind, count) in &self.noted {
+            book.note(minute, *kind, *count);
+        }
+        book.differ(minute, self.differs);
     }
 }
 
@@ -128,12 +174,15 @@ pub(super) struct JournalCore<L> {
     pub(super) index: SegmentIndex,
     pub(super) index_base: Seq,
     pub(super) recent: SharedRecent,
+    pub(super) quarantine: Quarantine,
     pub(super) last_checkpoint: Seq,
     /// The lowest position of any integration at that checkpoint: a replay needs the batches from
     /// here on.
     pub(super) checkpoint_low: Seq,
     /// The bytes that were committed since.
     pub(super) since_checkpoint: u64,
+    /// The bytes of the last checkpoint.
+    pub(super) checkpoint_size: u64,
     pub(super) poisoned: bool,
     /// The batches of the open group.
     group: Vec<Stored>,
@@ -147,6 +196,7 @@ impl<L: LogStore> JournalCore<L> {
         JournalCore {
             dedupe: Dedupe::new(options.dedupe_window, options.dedupe_cap),
             index_base: log.newest_base(),
+            quarantine: Quarantine::new(options.quarantine),
             log,
             clock,
             options,
@@ -159,6 +209,7 @@ impl<L: LogStore> JournalCore<L> {
             last_checkpoint: Seq(0),
             checkpoint_low: Seq(0),
             since_checkpoint: 0,
+            checkpoint_size: 0,
             poisoned: false,
             group: Vec::new(),
             asides: Vec::new(),
@@ -193,7 +244,55 @@ impl<L: LogStore> JournalCore<L> {
         }
         let mark = self.dedupe.mark();
         self.mark_duplicates(&mut batch);
-        let appended = self.log.append_with(KIND_BATCH, &mut |out| encode_batch(&batch, out));
+        self.append(batch, pipeline, mark, None)
+    }
+
+    /// Takes what an item was made into that had been set aside, in its place. Nothing in it is a
+    /// duplicate (DESIGN 9.5), but its ids are known from now on.
+    pub(super) fn refeed(
+        &mut self,
+        position: Position,
+        batch: Batch,
+    ) -> Result<Admitted, RefeedError> {
+        if self.poisoned {
+            return Err(AdmitError::Poisoned.into());
+        }
+        if self.group.is_empty() {
+            self.dedupe.turn(self.clock.now());
+        }
+        let twice = |stored: &Stored| stored.former.is_some_and(|f| f.position == position);
+        let Some(entry) = self.quarantine.get(position).copied() else {
+            return Err(RefeedError::NotHeld(position));
+        };
+        if self.group.iter().any(twice) {
+            return Err(RefeedError::NotHeld(position));
+        }
+        if self.pipelines.name(entry.pipeline) != Some(&batch.pipeline) || batch.items.is_empty() {
+            return Err(RefeedError::NoReplacement(position));
+        }
+        let mark = self.dedupe.mark();
+        for first in batch.items.iter().filter_map(|item| First::of(&batch, item)) {
+            // Whether it is known does not matter.
+            let _ = self.dedupe.check(first);
+        }
+        let former = Former::of(position, &entry);
+        Ok(self.append(batch, entry.pipeline, mark, Some(former))?)
+    }
+
+    /// Appends a batch to the open group; the ids that it has added since `mark` are its own.
+    fn append(
+        &mut self,
+        batch: Batch,
+        pipeline: PipelineNumber,
+        mark: usize,
+        former: Option<Former>,
+    ) -> Result<Admitted, AdmitError> {
+        let appended = match &former {
+            None => self.log.append_with(KIND_BATCH, &mut |out| encode_batch(&batch, out)),
+            Some(former) => {
+                self.log.append_with(KIND_REFEED, &mut |out| former.encode(&batch, out))
+            }
+        };
         let seq = match appended {
             Ok(seq) => seq,
             Err(LogError::TooLarge { .. }) => {
@@ -203,7 +302,16 @@ impl<L: LogStore> JournalCore<L> {
             }
             Err(_) => return Err(self.poison()),
         };
-        let stored = Stored::of(seq, &batch, pipeline);
+        let mut stored = Stored::of(seq, &batch, pipeline, former);
+        stored.keys = u32::try_from(self.dedupe.mark() - mark).unwrap_or(u32::MAX);
+        if stored.duplicates > 0 || !stored.set_aside.is_empty() {
+            stored.also = keys_beside(&batch);
+        }
+        if former.is_some() {
+            // The id of an event that is fed again may be another's, so it is among no keys.
+            let keys = batch.items.iter().filter_map(|item| First::of(&batch, item));
+            stored.also.extend(keys.map(|first| low_half(first.key)));
+        }
         let admitted = stored.admitted();
         if !stored.set_aside.is_empty() {
             self.keep_asides(seq, &batch);
@@ -214,14 +322,16 @@ impl<L: LogStore> JournalCore<L> {
 
     /// Puts a note in the place of every event that had been accepted before.
     fn mark_duplicates(&mut self, batch: &mut Batch) {
-        for item in &mut batch.items {
-            if let Item::Event(event) = item {
-                let first = First::new(event.dedupe_key, event.body_hash, batch.received_at);
-                if let Some(differs) = self.dedupe.check(first) {
-                    let message_id = std::mem::take(&mut event.facts.message_id);
-                    *item = Item::Duplicate(Duplicate { message_id, differs });
-                }
-            }
+        for at in 0..batch.items.len() {
+            let first = batch.items.get(at).and_then(|item| First::of(batch, item));
+            let Some(differs) = first.and_then(|first| self.dedupe.check(first)) else { continue };
+            let Some(item) = batch.items.get_mut(at) else { continue };
+            let message_id = match item {
+                Item::Event(event) => std::mem::take(&mut event.facts.message_id),
+                Item::SetAside(aside) => claimed_id(&aside.body).unwrap_or_default().to_owned(),
+                Item::Duplicate(_) | Item::Filtered(_) => continue,
+            };
+            *item = Item::Duplicate(Duplicate { message_id, differs });
         }
     }
 
@@ -317,7 +427,7 @@ impl<L: LogStore> JournalCore<L> {
         for stored in std::mem::take(&mut self.group) {
             self.account(&stored);
             self.notes.push(stored.note);
-            self.index.notes.push(stored.note);
+            self.index.push(stored.note, stored.keys, &stored.also);
         }
         self.index.keys.extend(self.dedupe.commit());
         if !self.asides.is_empty() {
@@ -353,6 +463,12 @@ impl<L: LogStore> JournalCore<L> {
     pub(super) fn account(&mut self, stored: &Stored) {
         let note = stored.note;
         let open = Tally { events: u64::from(note.events), rows: 0, bytes: note.bytes };
+        if let Some(former) = &stored.former {
+            self.take_back(note.pipeline, former);
+        }
+        for (index, entry) in &stored.held {
+            self.quarantine.hold(Position { seq: note.seq, index: *index }, *entry);
+        }
         let mut routed = false;
         for track in &mut self.tracks {
             if track.pipeline == note.pipeline && note.seq >= track.start {
@@ -366,6 +482,25 @@ impl<L: LogStore> JournalCore<L> {
             stored.enter(book);
             let code = FilterReason::NoIntegration.as_str();
             book.end(note.minute, Disposition::Filtered, code, open);
+        }
+    }
+
+    /// Ends the former run of an item that was fed again: every book that has counted it forgets
+    /// it.
+    fn take_back(&mut self, pipeline: PipelineNumber, former: &Former) {
+        self.quarantine.release(former.position);
+        let mut routed = false;
+        for track in &mut self.tracks {
+            if track.pipeline == pipeline && former.position.seq >= track.start {
+                routed = true;
+                former.leave(&mut track.book);
+            }
+        }
+        if !routed
+            && let Some(name) = self.pipelines.name(pipeline)
+            && let Some(book) = self.unrouted.get_mut(name)
+        {
+            former.leave(book);
         }
     }
 
@@ -400,9 +535,13 @@ impl<L: LogStore> JournalCore<L> {
                 continue;
             }
             let touched = track.touched.get(&entry.seq);
+            let payload = batch_bytes(&entry)
+                .and_then(|batch| batch.ok_or(RecordError::Bad("kind")))
+                .map_err(|source| ReadError::Record { seq: entry.seq, source })?
+                .0;
             batches.push(RawOpen {
                 seq: entry.seq,
-                payload: entry.payload,
+                payload,
                 open: touched.map(|touched| touched.open.iter().collect()),
                 perhaps_sent: touched
                     .map_or_else(Vec::new, |touched| touched.sent.iter().collect()),
@@ -414,11 +553,10 @@ impl<L: LogStore> JournalCore<L> {
     /// Reads one stored batch.
     pub(super) fn read_batch(&mut self, seq: Seq) -> Result<Batch, ReadError> {
         let entries = self.log.read(seq, 0)?;
-        let entry = entries.into_iter().next().ok_or(ReadError::Record {
-            seq,
-            source: millrace_model::record::RecordError::Truncated,
-        })?;
-        decode_batch(entry.payload).map_err(|source| ReadError::Record { seq, source })
+        let bad = |source| ReadError::Record { seq, source };
+        let entry = entries.into_iter().next().ok_or(bad(RecordError::Truncated))?;
+        let batch = batch_of(&entry).map_err(bad)?.ok_or(bad(RecordError::Bad("kind")))?;
+        Ok(batch.0)
     }
 
     /// The sums of an integration.

@@ -8,7 +8,7 @@ use std::collections::{HashMap, VecDeque};
 use std::time::Duration;
 
 use foldhash::fast::RandomState;
-use millrace_model::event::DedupeKey;
+use millrace_model::event::{Batch, DedupeKey, Item};
 use millrace_model::time::UnixMillis;
 
 /// More generations are dropped in smaller steps and make every look-up slower. Five of 200,000 ids
@@ -28,6 +28,21 @@ pub(super) struct First {
 impl First {
     pub(super) fn new(key: DedupeKey, body_hash: u64, at: UnixMillis) -> First {
         First { key, body: body_hash as u32, at: seconds(at) }
+    }
+
+    /// What is known of an item of a batch, if it can have repetitions: of an event by its id, of
+    /// an item set aside by its bytes.
+    pub(super) fn of(batch: &Batch, item: &Item) -> Option<First> {
+        match item {
+            Item::Event(event) => {
+                Some(First::new(event.dedupe_key, event.body_hash, batch.received_at))
+            }
+            Item::SetAside(aside) => {
+                let key = DedupeKey::of_set_aside(&batch.pipeline, aside)?;
+                Some(First::new(key, 0, batch.received_at))
+            }
+            Item::Duplicate(_) | Item::Filtered(_) => None,
+        }
     }
 }
 
@@ -84,7 +99,11 @@ impl Dedupe {
     /// Remembers an event that is in the log.
     pub(super) fn remember(&mut self, event: First) {
         if let Some(newest) = self.generations.front_mut() {
-            newest.insert(halves(event.key), (event.body, event.at));
+            let known = newest.entry(halves(event.key)).or_insert((event.body, event.at));
+            // One that was fed again keeps its old time of receipt, and another may be younger.
+            if known.1 < event.at {
+                *known = (event.body, event.at);
+            }
         }
     }
 

@@ -135,7 +135,7 @@ impl Journal {
     }
 
     /// Sends a command and waits for its answer.
-    async fn ask<T>(
+    pub(super) async fn ask<T>(
         &self,
         command: impl FnOnce(oneshot::Sender<T>) -> Command,
     ) -> Result<T, AdmitError> {
@@ -212,7 +212,7 @@ impl Journal {
     }
 
     /// Takes a place in the queue, if there is one.
-    fn reserve(&self, bytes: u64) -> Result<(), AdmitError> {
+    pub(super) fn reserve(&self, bytes: u64) -> Result<(), AdmitError> {
         let queued = self.shared.queued.fetch_add(bytes, Ordering::AcqRel);
         if queued > 0 && queued.saturating_add(bytes) > self.queue_bytes {
             self.shared.queued.fetch_sub(bytes, Ordering::AcqRel);
@@ -232,7 +232,7 @@ impl Journal {
 }
 
 /// About the memory that a batch takes.
-fn weight(batch: &Batch) -> u64 {
+pub(super) fn weight(batch: &Batch) -> u64 {
     let of_item = |item: &Item| match item {
         Item::Event(event) => event.body.len(),
         Item::SetAside(aside) => aside.body.len(),

@@ -2,11 +2,18 @@
 //!
 //! ```text
 //! index := version:u8 pipelines:varint text* records:varint record* keys:varint key*
+//!          also:varint (key:u64le)*
 //! record := gap:varint pipeline:varint minute:i64le events:varint bytes:varint
+//!           keys:varint also:varint
 //! key := key:u128le body:u32le at:u32le
 //! ```
-//! `gap` is the distance to the record before (to 0 for the first). It stands beside a sealed
-//! segment; the log checks that it is whole. When it is not there, the segment is read instead.
+//! `gap` is the distance to the record before (to 0 for the first). Keys are those of first events
+//! and of items set aside, record by record; `also` are the low halves of the keys of message ids
+//! that a trace finds beside them: those of duplicates, and those that items set aside seem to
+//! have. Version 1 had one key for each event, and nothing beside.
+//!
+//! It stands beside a sealed segment; the log checks that it is whole. When it is not there, the
+//! segment is read instead.
 
 use std::collections::VecDeque;
 
@@ -19,7 +26,8 @@ use millrace_model::record::{
 
 use super::dedupe::First;
 
-const VERSION: u8 = 1;
+const VERSION: u8 = 2;
+const OLDEST_VERSION: u8 = 1;
 
 /// The number of a pipeline in this process.
 pub(super) type PipelineNumber = u16;
@@ -109,7 +117,10 @@ impl Notes {
 #[derive(Debug, Default)]
 pub(super) struct SegmentIndex {
     pub(super) notes: Vec<BatchNote>,
+    /// How many keys each of the batches has, and how many beside.
+    pub(super) counts: Vec<(u32, u32)>,
     pub(super) keys: Vec<First>,
+    pub(super) also: Vec<u64>,
 }
 
 impl SegmentIndex {
@@ -122,19 +133,25 @@ impl SegmentIndex {
         }
         put_varint(&mut out, self.notes.len() as u64);
         let mut before = 0;
-        for note in &self.notes {
+        for (note, (keys, also)) in self.notes.iter().zip(&self.counts) {
             put_varint(&mut out, note.seq.0.saturating_sub(before));
             before = note.seq.0;
             put_varint(&mut out, u64::from(note.pipeline));
             out.extend_from_slice(&note.minute.to_le_bytes());
             put_varint(&mut out, u64::from(note.events));
             put_varint(&mut out, note.bytes);
+            put_varint(&mut out, u64::from(*keys));
+            put_varint(&mut out, u64::from(*also));
         }
         put_varint(&mut out, self.keys.len() as u64);
         for first in &self.keys {
             out.extend_from_slice(&first.key.0.to_le_bytes());
             out.extend_from_slice(&first.body.to_le_bytes());
             out.extend_from_slice(&first.at.to_le_bytes());
+        }
+        put_varint(&mut out, self.also.len() as u64);
+        for key in &self.also {
+            out.extend_from_slice(&key.to_le_bytes());
         }
         out
     }
@@ -144,7 +161,7 @@ impl SegmentIndex {
         pipelines: &mut Pipelines,
     ) -> Result<SegmentIndex, RecordError> {
         let version = take_u8(&mut bytes)?;
-        if version != VERSION {
+        if !(OLDEST_VERSION..=VERSION).contains(&version) {
             return Err(RecordError::Version(version));
         }
         let mut numbers = Vec::new();
@@ -157,14 +174,18 @@ impl SegmentIndex {
         for _ in 0..take_varint(&mut bytes)? {
             seq = seq.saturating_add(take_varint(&mut bytes)?);
             let pipeline = usize::try_from(take_varint(&mut bytes)?).unwrap_or(usize::MAX);
-            index.notes.push(BatchNote {
+            let note = BatchNote {
                 seq: Seq(seq),
                 pipeline: *numbers.get(pipeline).ok_or(RecordError::Bad("pipeline"))?,
                 minute: take_i64(&mut bytes)?,
-                events: u32::try_from(take_varint(&mut bytes)?)
-                    .map_err(|_| RecordError::Bad("count"))?,
+                events: take_count(&mut bytes)?,
                 bytes: take_varint(&mut bytes)?,
+            };
+            index.counts.push(match version {
+                1 => (note.events, 0),
+                _ => (take_count(&mut bytes)?, take_count(&mut bytes)?),
             });
+            index.notes.push(note);
         }
         for _ in 0..take_varint(&mut bytes)? {
             index.keys.push(First {
@@ -173,16 +194,136 @@ impl SegmentIndex {
                 at: bytes.try_get_u32_le().map_err(|_| RecordError::Truncated)?,
             });
         }
+        if version > 1 {
+            for _ in 0..take_varint(&mut bytes)? {
+                let key = bytes.try_get_u64_le().map_err(|_| RecordError::Truncated)?;
+                index.also.push(key);
+            }
+        }
         Ok(index)
     }
 
-    /// Takes up a batch as it is stored.
-    pub(super) fn add(&mut self, seq: Seq, batch: &Batch, pipeline: PipelineNumber) {
-        self.notes.push(BatchNote::of(seq, batch, pipeline));
-        for item in &batch.items {
-            if let Item::Event(event) = item {
-                self.keys.push(First::new(event.dedupe_key, event.body_hash, batch.received_at));
+    /// The batches with an item of this key, ascending.
+    pub(super) fn find(&self, key: DedupeKey) -> Vec<Seq> {
+        let (mut keys, mut also) = (self.keys.as_slice(), self.also.as_slice());
+        let mut found = Vec::new();
+        for (note, (of_keys, of_also)) in self.notes.iter().zip(&self.counts) {
+            let own = keys.split_off(..(*of_keys as usize).min(keys.len())).unwrap_or_default();
+            let beside = also.split_off(..(*of_also as usize).min(also.len())).unwrap_or_default();
+            if own.iter().any(|first| first.key == key) || beside.contains(&low_half(key)) {
+                found.push(note.seq);
             }
         }
+        found
+    }
+
+    /// Takes up a stored batch whose first events are not known.
+    pub(super) fn add(&mut self, seq: Seq, batch: &Batch, pipeline: PipelineNumber) {
+        let before = self.keys.len();
+        self.keys.extend(batch.items.iter().filter_map(|item| First::of(batch, item)));
+        let keys = u32::try_from(self.keys.len() - before).unwrap_or(u32::MAX);
+        let also = keys_beside(batch);
+        self.push(BatchNote::of(seq, batch, pipeline), keys, &also);
+    }
+
+    /// Takes up a batch whose keys are added apart.
+    pub(super) fn push(&mut self, note: BatchNote, keys: u32, also: &[u64]) {
+        self.notes.push(note);
+        self.counts.push((keys, u32::try_from(also.len()).unwrap_or(u32::MAX)));
+        self.also.extend_from_slice(also);
+    }
+}
+
+fn take_count(bytes: &mut Bytes) -> Result<u32, RecordError> {
+    u32::try_from(take_varint(bytes)?).map_err(|_| RecordError::Bad("count"))
+}
+
+/// The half of a key by which items are found that have no key of their own.
+pub(super) fn low_half(key: DedupeKey) -> u64 {
+    key.0 as u64
+}
+
+/// The message ids by which a trace finds items that are no first events.
+pub(super) fn keys_beside(batch: &Batch) -> Vec<u64> {
+    let key = |id: &str| low_half(DedupeKey::new(&batch.pipeline, id));
+    let of_item = |item: &Item| match item {
+        Item::Event(_) | Item::Filtered(_) => None,
+        Item::Duplicate(duplicate) => {
+            (!duplicate.message_id.is_empty()).then(|| key(&duplicate.message_id))
+        }
+        Item::SetAside(aside) => claimed_id(&aside.body).map(key),
+    };
+    batch.items.iter().filter_map(of_item).collect()
+}
+
+/// The message id that an item too broken to be decoded seems to have: the first text behind one of
+/// the usual names. Only for finding it again.
+pub(super) fn claimed_id(body: &[u8]) -> Option<&str> {
+    /// Further in, an id is that of something else.
+    const LOOK_AT: usize = 4096;
+    const LONGEST: usize = 512;
+    let text = match std::str::from_utf8(body.get(..LOOK_AT.min(body.len()))?) {
+        Ok(text) => text,
+        Err(error) => std::str::from_utf8(body.get(..error.valid_up_to())?).ok()?,
+    };
+    let named = ["\"messageId\"", "\"_id\"", "\"$insert_id\""];
+    let (_, rest) = named.iter().find_map(|name| text.split_once(name))?;
+    let value = rest.trim_start().strip_prefix(':')?.trim_start().strip_prefix('"')?;
+    let (id, _) = value.split_once('"')?;
+    (!id.is_empty() && id.len() <= LONGEST && !id.contains('\\')).then_some(id)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_id_is_found_in_broken_items() {
+        for (body, id) in [
+            (r#"{"messageId":"a-1","type":5}"#, Some("a-1")),
+            (r#"{"type":"x","messageId" : "b" "#, Some("b")),
+            (r#"{"_id":"xdm"}"#, Some("xdm")),
+            (r#"{"messageId":7,"_id":"no"}"#, None),
+            (r#"{"messageId":"a\"b"}"#, None),
+            (r#"{"messageId":""}"#, None),
+            (r#"{"messageId":"cut"#, None),
+            ("[1]", None),
+            ("", None),
+        ] {
+            assert_eq!(claimed_id(body.as_bytes()), id, "{body}");
+        }
+        assert_eq!(claimed_id(b"{\"messageId\":\"a\",\"x\":\"\xff"), Some("a"));
+    }
+
+    #[test]
+    fn an_index_reads_back_and_its_first_version_too() {
+        let mut pipelines = Pipelines::default();
+        let pipeline = pipelines.number(&"web".parse().unwrap());
+        let note = |seq| BatchNote { seq: Seq(seq), minute: 7, bytes: 20, events: 2, pipeline };
+        let key = |key| First::new(DedupeKey(key), 5, millrace_model::time::UnixMillis(9000));
+        let mut index = SegmentIndex::default();
+        index.push(note(4), 2, &[]);
+        index.push(note(9), 1, &[77, 1]);
+        index.keys.extend([key(1), key(2), key(3)]);
+        let found = |index: &SegmentIndex| [1, 2, 3, 77, 5].map(|key| index.find(DedupeKey(key)));
+        let wanted = [vec![Seq(4), Seq(9)], vec![Seq(4)], vec![Seq(9)], vec![Seq(9)], vec![]];
+        let bytes = Bytes::from(index.encode(&pipelines));
+        let back = SegmentIndex::decode(bytes, &mut pipelines).unwrap();
+        assert_eq!(found(&back), wanted);
+        assert_eq!((back.notes, back.keys), (index.notes, index.keys));
+
+        // As it was written before: no counts, and a key for each event.
+        let mut old = vec![1, 1, 3];
+        old.extend_from_slice(b"web");
+        old.push(1);
+        old.extend_from_slice(&[4, 0]);
+        old.extend_from_slice(&7_i64.to_le_bytes());
+        old.extend_from_slice(&[2, 20, 2]);
+        for key in [1_u128, 2] {
+            old.extend_from_slice(&key.to_le_bytes());
+            old.extend_from_slice(&[5, 0, 0, 0, 9, 0, 0, 0]);
+        }
+        let back = SegmentIndex::decode(Bytes::from(old), &mut pipelines).unwrap();
+        assert_eq!((back.find(DedupeKey(2)), back.keys.len()), (vec![Seq(4)], 2));
     }
 }

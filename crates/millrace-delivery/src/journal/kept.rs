@@ -4,9 +4,8 @@ use std::ops::ControlFlow;
 use std::path::Path;
 
 use millrace_model::event::Batch;
-use millrace_model::record::decode_batch;
 
-use super::core::KIND_BATCH;
+use super::refeed::batch_of;
 use super::types::ReadError;
 
 /// Gives every kept batch of a log's folder to `take`, oldest first, until it breaks off. The
@@ -20,16 +19,12 @@ pub fn kept_batches(
     mut take: impl FnMut(Batch) -> ControlFlow<()>,
 ) -> Result<(), ReadError> {
     let mut failed = None;
-    millrace_log::read_folder(folder, |entry| {
-        if entry.kind != KIND_BATCH {
-            return ControlFlow::Continue(());
-        }
-        match decode_batch(entry.payload) {
-            Ok(batch) => take(batch),
-            Err(source) => {
-                failed = Some(ReadError::Record { seq: entry.seq, source });
-                ControlFlow::Break(())
-            }
+    millrace_log::read_folder(folder, |entry| match batch_of(&entry) {
+        Ok(Some((batch, _))) => take(batch),
+        Ok(None) => ControlFlow::Continue(()),
+        Err(source) => {
+            failed = Some(ReadError::Record { seq: entry.seq, source });
+            ControlFlow::Break(())
         }
     })?;
     failed.map_or(Ok(()), Err)

@@ -6,7 +6,7 @@
 //!
 //! | module | owns |
 //! | --- | --- |
-//! | `handle`, `reader` | [`Journal`], [`Reader`]: what others call |
+//! | `handle`, `inspect`, `reader` | [`Journal`], [`Reader`]: what others call |
 //! | `writer` | the thread: groups, answers, what is seen from outside |
 //! | `core`, `apply` | the state and how a commit changes it |
 //! | `upkeep` | when checkpoints are written and old segments dropped |
@@ -14,11 +14,14 @@
 //! | `kept` | [`kept_batches`]: what is kept, for whoever does not own the log |
 //! | `verify` | the ledger counted a second time from the log |
 //! | `dedupe`, `positions`, `book`, `recent` | message ids, what is open, the sums, the last bad ones |
+//! | `quarantine`, `refeed` | what was set aside at the door, and its way back in |
+//! | `trace` | everything that is known under a message id |
 //! | `progress`, `checkpoint`, `index` | the byte forms beside that of a batch |
 //!
 //! # Records
 //!
-//! Kind 1 is a batch (`millrace_model::record`), 2 progress (closes and sendings), 3 a checkpoint.
+//! Kind 1 is a batch (`millrace_model::record`), 2 progress (closes and sendings), 3 a checkpoint,
+//! 4 a batch that takes the place of an item which had been set aside.
 //! A checkpoint stands at the beginning of every segment, and after some bytes; a restart reads the
 //! last one and what follows it. The index beside a sealed segment lists its batches and message
 //! ids; it is not synced, and made anew from the segment when it is missing or not whole.
@@ -41,15 +44,19 @@ mod core;
 mod dedupe;
 mod handle;
 mod index;
+mod inspect;
 mod kept;
 mod options;
 mod positions;
 mod progress;
+mod quarantine;
 mod reader;
 mod recent;
+mod refeed;
 mod replay;
 #[cfg(test)]
 mod simulation;
+mod trace;
 mod types;
 mod upkeep;
 mod verify;
@@ -57,7 +64,10 @@ mod writer;
 
 pub use handle::{Journal, JournalWorker};
 pub use kept::kept_batches;
-pub use options::JournalOptions;
+pub use options::{JournalOptions, QuarantineOptions};
+pub use quarantine::{Held, HeldPage, HeldQuery};
 pub use reader::Reader;
+pub use refeed::RefeedError;
+pub use trace::{AtIntegration, Copy, Standing, Trace};
 pub use types::{Closed, CodeText, Disposed, JournalError, OpenBatch, ReadError};
 pub use verify::Verified;

@@ -25,6 +25,8 @@ pub struct JournalOptions {
     pub reserve_bytes: u64,
     /// A checkpoint is written after this many bytes of records, and whenever a segment ends.
     pub checkpoint_bytes: u64,
+    /// How much of what was set aside can be looked at and fed again.
+    pub quarantine: QuarantineOptions,
     /// Every integration and the pipeline whose events it gets. One that is new starts with the
     /// next record.
     pub integrations: Vec<(IntegrationId, PipelineId)>,
@@ -51,8 +53,24 @@ impl Default for JournalOptions {
             queue_bytes: 32 << 20,
             reserve_bytes: 64 << 20,
             checkpoint_bytes: 16 << 20,
+            quarantine: QuarantineOptions::default(),
             integrations: Vec::new(),
             forget: Vec::new(),
         }
+    }
+}
+
+/// The caps of the quarantine. `Default` gives those of production.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct QuarantineOptions {
+    /// At most this many items. Each takes about 100 bytes of memory and 20 of every checkpoint.
+    pub entries: usize,
+    /// At most this many kept bytes, which lie in the log in any case.
+    pub bytes: u64,
+}
+
+impl Default for QuarantineOptions {
+    fn default() -> QuarantineOptions {
+        QuarantineOptions { entries: 20_000, bytes: 256 << 20 }
     }
 }

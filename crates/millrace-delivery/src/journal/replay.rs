@@ -12,15 +12,16 @@ use std::sync::Arc;
 
 use millrace_log::{LogError, LogStore};
 use millrace_model::id::{IntegrationId, PipelineId, Seq};
-use millrace_model::record::{RecordError, decode_batch};
+use millrace_model::record::RecordError;
 use millrace_model::time::{Clock, UnixMillis};
 
 use super::checkpoint;
-use super::core::{JournalCore, KIND_BATCH, KIND_CHECKPOINT, KIND_PROGRESS, Stored};
+use super::core::{JournalCore, KIND_BATCH, KIND_CHECKPOINT, KIND_PROGRESS, KIND_REFEED, Stored};
 use super::index::SegmentIndex;
 use super::options::JournalOptions;
 use super::positions::Track;
 use super::progress;
+use super::refeed::batch_of;
 use super::types::{JournalError, ReadError};
 
 /// The bytes that are read at once.
@@ -105,6 +106,12 @@ impl<L: LogStore> JournalCore<L> {
                     .map_err(|source| ReadError::Record { seq, source })?;
                 self.tracks = restored.tracks;
                 self.unrouted = restored.unrouted.into_iter().collect();
+                if let Some(mut bytes) = restored.quarantine {
+                    self.quarantine
+                        .decode(&mut bytes, &mut self.pipelines)
+                        .map_err(|source| ReadError::Record { seq, source })?;
+                    self.quarantine.end_before(self.log.first());
+                }
                 self.last_checkpoint = seq;
                 self.checkpoint_low = self.low().unwrap_or(seq);
                 return Ok(Some(seq));
@@ -152,10 +159,9 @@ impl<L: LogStore> JournalCore<L> {
     fn read_index(&mut self, from: Seq, end: Seq) -> Result<SegmentIndex, ReadError> {
         let mut index = SegmentIndex::default();
         self.each_record(from, end, |core, entry| {
-            if entry.kind == KIND_BATCH {
-                let seq = entry.seq;
-                let batch = decode_batch(entry.payload)
-                    .map_err(|source| ReadError::Record { seq, source })?;
+            let seq = entry.seq;
+            let batch = batch_of(&entry).map_err(|source| ReadError::Record { seq, source })?;
+            if let Some((batch, _)) = batch {
                 index.add(seq, &batch, core.pipelines.number(&batch.pipeline));
             }
             Ok(())
@@ -181,10 +187,11 @@ impl<L: LogStore> JournalCore<L> {
             let bad = |source| ReadError::Record { seq, source };
             core.since_checkpoint += entry.payload.len() as u64;
             match entry.kind {
-                KIND_BATCH => {
-                    let batch = decode_batch(entry.payload).map_err(bad)?;
-                    let pipeline = core.pipelines.number(&batch.pipeline);
-                    core.account(&Stored::of(seq, &batch, pipeline));
+                KIND_BATCH | KIND_REFEED => {
+                    if let Some((batch, former)) = batch_of(&entry).map_err(bad)? {
+                        let pipeline = core.pipelines.number(&batch.pipeline);
+                        core.account(&Stored::of(seq, &batch, pipeline, former));
+                    }
                 }
                 KIND_PROGRESS => {
                     for section in progress::decode(entry.payload).map_err(bad)? {

@@ -15,7 +15,9 @@ impl<L: LogStore> JournalCore<L> {
     /// Writes a checkpoint and drops old segments when it is time. Only between groups.
     pub(super) fn maintain(&mut self) -> Result<(), LogError> {
         let rolled = self.last_checkpoint < self.index_base;
-        if rolled || self.since_checkpoint >= self.options.checkpoint_bytes {
+        // A large checkpoint comes less often, so that it stays a small part of what is written.
+        let span = self.options.checkpoint_bytes.max(self.checkpoint_size.saturating_mul(8));
+        if rolled || self.since_checkpoint >= span {
             match self.write_checkpoint() {
                 Ok(()) => {}
                 // It is tried again after the next commit.
@@ -57,8 +59,11 @@ impl<L: LogStore> JournalCore<L> {
             book.fold(before);
         }
         let (tracks, pipelines, unrouted) = (&self.tracks, &self.pipelines, &self.unrouted);
+        let (quarantine, mut bytes) = (&self.quarantine, 0);
         let appended = self.log.append_with(KIND_CHECKPOINT, &mut |out| {
-            checkpoint::encode(tracks, unrouted.iter(), pipelines, out);
+            let before = out.len();
+            checkpoint::encode(tracks, unrouted.iter(), quarantine, pipelines, out);
+            bytes = out.len() - before;
         });
         let seq = appended?;
         self.log.commit()?;
@@ -66,6 +71,7 @@ impl<L: LogStore> JournalCore<L> {
         self.last_checkpoint = seq;
         self.checkpoint_low = self.low().unwrap_or(seq);
         self.since_checkpoint = 0;
+        self.checkpoint_size = bytes as u64;
         Ok(())
     }
 
@@ -91,5 +97,6 @@ impl<L: LogStore> JournalCore<L> {
         {
             tracing::warn!(%error, "an old segment of the log cannot be removed");
         }
+        self.quarantine.end_before(self.log.first());
     }
 }

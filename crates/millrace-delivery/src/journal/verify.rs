@@ -12,14 +12,14 @@ use millrace_model::disposition::{Disposition, FilterReason};
 use millrace_model::event::{Batch, Item};
 use millrace_model::id::{PipelineId, Seq};
 use millrace_model::ledger::{LedgerSums, Tally};
-use millrace_model::record::decode_batch;
 
 use super::book::Book;
 use super::checkpoint::{self, Checkpoint};
-use super::core::{JournalCore, KIND_BATCH, KIND_CHECKPOINT, KIND_PROGRESS};
+use super::core::{JournalCore, KIND_BATCH, KIND_CHECKPOINT, KIND_PROGRESS, KIND_REFEED};
 use super::index::Pipelines;
 use super::positions::Track;
 use super::progress::{self, Ending, Place};
+use super::refeed::{Former, batch_of};
 use super::types::ReadError;
 
 /// What a recount found.
@@ -60,8 +60,12 @@ fn enter(book: &mut Book, batch: &Batch) {
     for item in &batch.items {
         let one = |bytes: u64| Tally { events: 1, rows: 0, bytes };
         match item {
-            Item::Event(event) => book.receive(minute, one(event.body.len() as u64)),
-            Item::Duplicate(_) => {
+            Item::Event(event) => {
+                book.receive(minute, one(event.body.len() as u64));
+                event.passage.notes.iter().for_each(|note| book.note(minute, note.kind, 1));
+            }
+            Item::Duplicate(duplicate) => {
+                book.differ(minute, u64::from(duplicate.differs));
                 book.receive(minute, one(0));
                 book.end(minute, Disposition::Duplicate, "", one(0));
             }
@@ -164,7 +168,10 @@ impl Recount {
         }
     }
 
-    fn batch(&mut self, seq: Seq, batch: Batch) {
+    fn batch(&mut self, seq: Seq, batch: Batch, former: Option<Former>) {
+        if let Some(former) = former.filter(|_| self.begun) {
+            self.take_back(&batch.pipeline, &former);
+        }
         if !self.begun {
             self.before.push((seq, batch));
             return;
@@ -189,6 +196,24 @@ impl Recount {
     }
 }
 
+impl Recount {
+    /// Forgets the former run of an item that was fed again.
+    fn take_back(&mut self, pipeline: &PipelineId, former: &Former) {
+        let mut routed = false;
+        for count in &mut self.counts {
+            if count.pipeline == *pipeline && former.position.seq >= count.start {
+                routed = true;
+                former.leave(&mut count.book);
+            }
+        }
+        if let Some(book) = self.unrouted.get_mut(pipeline)
+            && !routed
+        {
+            former.leave(book);
+        }
+    }
+}
+
 impl<L: LogStore> JournalCore<L> {
     /// Counts the ledger a second time. Reads all of the log.
     pub(super) fn verify(&mut self) -> Result<Verified, ReadError> {
@@ -206,7 +231,11 @@ impl<L: LogStore> JournalCore<L> {
             let bad = |source| ReadError::Record { seq, source };
             recount.records += 1;
             match entry.kind {
-                KIND_BATCH => recount.batch(seq, decode_batch(entry.payload).map_err(bad)?),
+                KIND_BATCH | KIND_REFEED => {
+                    if let Some((batch, former)) = batch_of(&entry).map_err(bad)? {
+                        recount.batch(seq, batch, former);
+                    }
+                }
                 KIND_CHECKPOINT => {
                     let point = checkpoint::decode(entry.payload, &mut core.pipelines);
                     let point = point.map_err(bad)?;

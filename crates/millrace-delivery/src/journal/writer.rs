@@ -9,14 +9,17 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use millrace_log::LogStore;
-use millrace_model::event::Batch;
-use millrace_model::id::{PipelineId, Position, Seq};
+use millrace_log::{Entry, LogStore};
+use millrace_model::event::{Batch, DedupeKey};
+use millrace_model::id::{IntegrationId, PipelineId, Position, Seq};
 use millrace_model::intake::{AdmitError, Admitted};
 use millrace_model::ledger::LedgerSums;
 use tokio::sync::{oneshot, watch};
 
 use super::core::{JournalCore, RawOpen};
+use super::quarantine::{Held, HeldPage, HeldQuery};
+use super::refeed::RefeedError;
+use super::trace::{Searched, Standing};
 use super::types::{Closed, ReadError};
 use super::verify::Verified;
 
@@ -34,13 +37,63 @@ pub(super) type ReadAnswer = Result<(Vec<RawOpen>, Seq), ReadError>;
 
 /// What handles ask of the thread.
 pub(super) enum Command {
-    Admit { batch: Batch, bytes: u64, reply: oneshot::Sender<Result<Admitted, AdmitError>> },
-    Close { track: usize, closed: Vec<Closed> },
-    Sending { track: usize, events: Vec<Position> },
-    Flush { reply: oneshot::Sender<Result<(), AdmitError>> },
-    Read { track: usize, from: Seq, max_bytes: usize, reply: oneshot::Sender<ReadAnswer> },
-    Verify { reply: oneshot::Sender<Result<Verified, ReadError>> },
-    Shutdown { reply: oneshot::Sender<()> },
+    Admit {
+        batch: Batch,
+        bytes: u64,
+        reply: oneshot::Sender<Result<Admitted, AdmitError>>,
+    },
+    Close {
+        track: usize,
+        closed: Vec<Closed>,
+    },
+    Sending {
+        track: usize,
+        events: Vec<Position>,
+    },
+    Flush {
+        reply: oneshot::Sender<Result<(), AdmitError>>,
+    },
+    Read {
+        track: usize,
+        from: Seq,
+        max_bytes: usize,
+        reply: oneshot::Sender<ReadAnswer>,
+    },
+    Refeed {
+        position: Position,
+        batch: Batch,
+        bytes: u64,
+        reply: oneshot::Sender<Result<Admitted, RefeedError>>,
+    },
+    Held {
+        query: HeldQuery,
+        reply: oneshot::Sender<HeldPage>,
+    },
+    HeldAt {
+        position: Position,
+        reply: oneshot::Sender<Option<Held>>,
+    },
+    Records {
+        from: Seq,
+        max_bytes: usize,
+        reply: oneshot::Sender<Result<Vec<Entry>, ReadError>>,
+    },
+    Find {
+        key: DedupeKey,
+        before: Option<Seq>,
+        reply: oneshot::Sender<Searched>,
+    },
+    Standing {
+        position: Position,
+        pipeline: PipelineId,
+        reply: oneshot::Sender<Vec<(IntegrationId, Standing)>>,
+    },
+    Verify {
+        reply: oneshot::Sender<Result<Verified, ReadError>>,
+    },
+    Shutdown {
+        reply: oneshot::Sender<()>,
+    },
 }
 
 /// Whether batches are taken, as one octet.
@@ -123,6 +176,7 @@ impl<L> Drop for Writer<L> {
 #[derive(Default)]
 struct Waiting {
     admitted: Vec<(oneshot::Sender<Result<Admitted, AdmitError>>, Admitted)>,
+    refed: Vec<(oneshot::Sender<Result<Admitted, RefeedError>>, Admitted)>,
     flushes: Vec<oneshot::Sender<Result<(), AdmitError>>>,
     bytes: u64,
     /// Something asks for a commit now.
@@ -197,6 +251,18 @@ impl<L: LogStore> Writer<L> {
                     }
                 }
             }
+            Command::Refeed { position, batch, bytes, reply } => {
+                let room = room.clone().map_err(RefeedError::from);
+                let taken = room.and_then(|()| self.core.refeed(position, batch));
+                waiting.bytes += bytes;
+                waiting.urgent = true;
+                match taken {
+                    Ok(admitted) => waiting.refed.push((reply, admitted)),
+                    Err(error) => {
+                        let _ = reply.send(Err(error));
+                    }
+                }
+            }
             Command::Close { track, closed } => self.core.close(track, closed),
             Command::Sending { track, events } => self.core.sending(track, &events),
             Command::Flush { reply } => {
@@ -205,6 +271,21 @@ impl<L: LogStore> Writer<L> {
             }
             Command::Read { track, from, max_bytes, reply } => {
                 let _ = reply.send(self.core.read_open(track, from, max_bytes));
+            }
+            Command::Held { query, reply } => {
+                let _ = reply.send(self.core.held(&query));
+            }
+            Command::HeldAt { position, reply } => {
+                let _ = reply.send(self.core.held_at(position));
+            }
+            Command::Records { from, max_bytes, reply } => {
+                let _ = reply.send(self.core.log.read(from, max_bytes).map_err(ReadError::from));
+            }
+            Command::Find { key, before, reply } => {
+                let _ = reply.send(self.core.search_segment(key, before));
+            }
+            Command::Standing { position, pipeline, reply } => {
+                let _ = reply.send(self.core.standings(position, &pipeline));
             }
             Command::Verify { reply } => {
                 let _ = reply.send(self.core.verify());
@@ -218,9 +299,14 @@ impl<L: LogStore> Writer<L> {
         let result = self.core.commit();
         self.publish();
         self.shared.queued.fetch_sub(waiting.bytes, Ordering::AcqRel);
-        let newest = waiting.admitted.last().map(|(_, admitted)| admitted.seq.next());
+        let taken = waiting.admitted.iter().map(|(_, admitted)| admitted);
+        let taken = taken.chain(waiting.refed.iter().map(|(_, admitted)| admitted));
+        let newest = taken.map(|admitted| admitted.seq.next()).max();
         for (reply, admitted) in waiting.admitted {
             let _ = reply.send(result.clone().map(|()| admitted));
+        }
+        for (reply, admitted) in waiting.refed {
+            let _ = reply.send(result.clone().map(|()| admitted).map_err(RefeedError::from));
         }
         for reply in waiting.flushes {
             let _ = reply.send(result.clone());

@@ -1,8 +1,10 @@
 //! The journal against an oracle that only remembers what was acknowledged, on a disk that loses,
 //! tears and fails. The law: every acknowledged item is in the ledger once; what is open after a
 //! restart is what was acknowledged and not closed by a commit; ids are known across crashes; and
-//! the ledger equals a recount of the log.
+//! the ledger equals a recount of the log. An item that was set aside is held until it is fed again
+//! or makes room, and is counted once however often it is fed.
 
+mod feeding;
 mod situations;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -14,9 +16,7 @@ use millrace_log::{LogOptions, LogStore, SegmentLog};
 use millrace_model::code::Code;
 use millrace_model::disposition::Disposition;
 use millrace_model::entropy::SeededEntropy;
-use millrace_model::event::{
-    Batch, DedupeKey, Event, EventKind, Facts, Item, SetAside, TimeSource,
-};
+use millrace_model::event::{Batch, DedupeKey, Event, EventKind, Facts, Item, TimeSource};
 use millrace_model::id::{PipelineId, Position, Seq};
 use millrace_model::intake::AdmitError;
 use millrace_model::record::decode_batch;
@@ -24,9 +24,12 @@ use millrace_model::time::{Clock, ManualClock, UnixMillis};
 use millrace_testkit::sim_disk::{Fault, SimDisk};
 use proptest::prelude::*;
 
-use crate::journal::core::{JournalCore, KIND_BATCH};
-use crate::journal::options::JournalOptions;
+use crate::journal::core::JournalCore;
+use crate::journal::options::{JournalOptions, QuarantineOptions};
+use crate::journal::refeed::batch_of;
 use crate::journal::types::{Closed, JournalError};
+
+use feeding::{Becomes, MOST_HELD, aside, becomes, filtered};
 
 type Core = JournalCore<SegmentLog<SimDisk>>;
 
@@ -35,7 +38,8 @@ const INTEGRATIONS: [(&str, &str); 3] = [("one", "web"), ("two", "web"), ("three
 
 #[derive(Clone, Debug)]
 enum Action {
-    Admit { pipeline: usize, ids: Vec<u32>, aside: bool },
+    Admit { pipeline: usize, ids: Vec<u32>, asides: Vec<u8>, filtered: usize },
+    Refeed { pick: usize, becomes: Becomes },
     Close { track: usize, skip: usize, count: usize, state: u8, again: bool },
     Sending { track: usize, skip: usize, count: usize },
     Commit,
@@ -52,8 +56,11 @@ fn action() -> impl Strategy<Value = Action> {
     let fault = prop_oneof![Just(Fault::Write), Just(Fault::Sync), Just(Fault::SyncDir)];
     let ids = proptest::collection::vec(0..60_u32, 0..7);
     prop_oneof![
-        8 => (0..3_usize, ids, any::<bool>())
-            .prop_map(|(pipeline, ids, aside)| Action::Admit { pipeline, ids, aside }),
+        8 => (0..3_usize, ids, proptest::collection::vec(0..30_u8, 0..4), 0..2_usize).prop_map(
+            |(pipeline, ids, asides, filtered)| Action::Admit { pipeline, ids, asides, filtered }
+        ),
+        4 => (0..20_usize, becomes())
+            .prop_map(|(pick, becomes)| Action::Refeed { pick, becomes }),
         6 => (0..3_usize, 0..8_usize, 0..20_usize, 0..6_u8, any::<bool>()).prop_map(
             |(track, skip, count, state, again)| Action::Close { track, skip, count, state, again }
         ),
@@ -87,12 +94,14 @@ struct World {
     clock: Arc<ManualClock>,
     core: Option<Core>,
     tracks: Vec<Expected>,
-    /// Items that were acknowledged, by pipeline: all, duplicates, put aside.
-    counted: BTreeMap<usize, [u64; 3]>,
+    /// Items that were acknowledged, by pipeline: all, duplicates, put aside, filtered.
+    counted: BTreeMap<usize, [u64; 4]>,
     /// When an id of a pipeline was first accepted.
     known: BTreeMap<(usize, u32), i64>,
-    /// The batches of the open group.
-    group: Vec<(Seq, usize, Batch)>,
+    /// What the quarantine holds, with its pipeline.
+    held: BTreeMap<Position, usize>,
+    /// The batches of the open group, with the item whose place one takes.
+    group: Vec<(Seq, usize, Batch, Option<Position>)>,
 }
 
 fn event(pipeline: usize, id: u32) -> Item {
@@ -122,6 +131,7 @@ impl World {
             tracks: INTEGRATIONS.iter().map(|_| Expected::default()).collect(),
             counted: BTreeMap::new(),
             known: BTreeMap::new(),
+            held: BTreeMap::new(),
             group: Vec::new(),
         };
         world.core = Some(world.open(&INTEGRATIONS, &[]).unwrap());
@@ -138,6 +148,7 @@ impl World {
         let options = JournalOptions {
             checkpoint_bytes: 2000,
             reserve_bytes: 1000,
+            quarantine: QuarantineOptions { entries: MOST_HELD, bytes: 1 << 20 },
             integrations: wanted
                 .iter()
                 .map(|(name, pipeline)| (name.parse().unwrap(), pipeline.parse().unwrap()))
@@ -155,47 +166,48 @@ impl World {
     }
 
     fn admit(&mut self, pipeline: usize, ids: &[u32], aside: bool) {
+        self.admit_all(pipeline, ids, if aside { &[0] } else { &[] }, 0);
+    }
+
+    fn admit_all(&mut self, pipeline: usize, ids: &[u32], asides: &[u8], filtered: usize) {
         let mut items: Vec<Item> = ids.iter().map(|id| event(pipeline, *id)).collect();
-        if aside {
-            items.insert(
-                items.len() / 2,
-                Item::SetAside(SetAside {
-                    origin: millrace_model::passage::Origin::Spec,
-                    kind: None,
-                    code: Code::NotAnObject,
-                    reason: "not an object".to_owned(),
-                    body: Bytes::from_static(b"[1]"),
-                    full_length: 3,
-                }),
-            );
+        for number in asides {
+            items.insert(items.len() / 2, aside(*number, Code::NotAnObject));
         }
+        items.extend((0..filtered).map(|_| self::filtered()));
         let received_at = self.clock.now();
         let batch = Batch { pipeline: PIPELINES[pipeline].parse().unwrap(), received_at, items };
         let admitted = self.core().admit(batch.clone()).unwrap();
         assert_eq!(
             admitted.events + admitted.duplicates + admitted.set_aside,
-            u32::try_from(batch.items.len()).unwrap()
+            u32::try_from(batch.items.len() - filtered).unwrap()
         );
-        self.group.push((admitted.seq, pipeline, batch));
+        self.group.push((admitted.seq, pipeline, batch, None));
     }
 
     /// Takes a durable batch into the oracle.
-    fn acknowledge(&mut self, seq: Seq, pipeline: usize, batch: &Batch) {
+    fn acknowledge(&mut self, seq: Seq, pipeline: usize, batch: &Batch, former: Option<Position>) {
         let at = batch.received_at.0 / 1000;
+        if let Some(former) = former {
+            self.release(former, pipeline);
+        }
         for (item, index) in batch.items.iter().zip(0_u32..) {
-            let [all, duplicates, asides] = self.counted.entry(pipeline).or_default();
+            let known = self.is_known(pipeline, item, at);
+            let [all, duplicates, asides, filtered] = self.counted.entry(pipeline).or_default();
             *all += 1;
-            let Item::Event(event) = item else {
-                *asides += 1;
-                continue;
-            };
-            let id = u32::try_from(event.body_hash).unwrap();
-            let first = self.known.get(&(pipeline, id)).copied();
-            if first.is_some_and(|first| at - first <= 24 * 3600) {
+            if known && former.is_none() {
                 *duplicates += 1;
                 continue;
             }
-            self.known.insert((pipeline, id), at);
+            if let Item::SetAside(_) = item {
+                *asides += 1;
+                self.hold(Position { seq, index }, pipeline);
+                continue;
+            }
+            let Item::Event(_) = item else {
+                *filtered += 1;
+                continue;
+            };
             for (track, (_, name)) in self.tracks.iter_mut().zip(INTEGRATIONS) {
                 if name == PIPELINES[pipeline] {
                     track.open.insert(Position { seq, index });
@@ -227,9 +239,10 @@ impl World {
         let group = std::mem::take(&mut self.group);
         match result {
             Ok(()) => {
-                for (seq, pipeline, batch) in group {
-                    self.acknowledge(seq, pipeline, &batch);
+                for (seq, pipeline, batch, former) in group {
+                    self.acknowledge(seq, pipeline, &batch, former);
                 }
+                self.expire();
                 self.settle();
                 false
             }
@@ -297,12 +310,14 @@ impl World {
             }
             return;
         }
-        for (seq, pipeline, batch) in group {
+        for (seq, pipeline, batch, former) in group {
             let entries = self.core().log.read(seq, 0).unwrap();
-            let there = entries.first().filter(|entry| entry.kind == KIND_BATCH);
-            let stored = there.map(|entry| decode_batch(entry.payload.clone()).unwrap());
-            if stored.is_some_and(|stored| stored.items.len() == batch.items.len()) {
-                self.acknowledge(seq, pipeline, &batch);
+            let stored = entries.first().and_then(|entry| batch_of(entry).unwrap());
+            let there = stored.is_some_and(|(stored, before)| {
+                stored.items.len() == batch.items.len() && before.map(|b| b.position) == former
+            });
+            if there {
+                self.acknowledge(seq, pipeline, &batch, former);
             }
         }
         for at in 0..self.tracks.len() {
@@ -345,7 +360,8 @@ impl World {
             assert_eq!(open, self.tracks[at].open, "open events of {name}");
             assert_eq!(sent, self.tracks[at].sent, "events of {name} that are perhaps sent");
             let number = PIPELINES.iter().position(|known| *known == pipeline).unwrap();
-            let [all, duplicates, asides] = self.counted.get(&number).copied().unwrap_or_default();
+            let counted = self.counted.get(&number).copied().unwrap_or_default();
+            let [all, duplicates, asides, filtered] = counted;
             let core = self.core.as_ref().unwrap();
             let sums = core.ledger(&core.tracks[at]);
             let ended = |state| self.tracks[at].ended.get(&state).copied().unwrap_or_default();
@@ -354,7 +370,7 @@ impl World {
             assert_eq!(sums.duplicates.events, duplicates);
             assert_eq!(sums.set_aside.events, asides + ended(Disposition::SetAside));
             assert_eq!(sums.delivered.events, ended(Disposition::Delivered));
-            assert_eq!(sums.filtered.events, ended(Disposition::Filtered));
+            assert_eq!(sums.filtered.events, filtered + ended(Disposition::Filtered));
             assert_eq!(sums.rejected.events, ended(Disposition::Rejected));
             assert_eq!(sums.pending.events, open.len() as u64);
         }
@@ -364,11 +380,15 @@ impl World {
         assert_eq!((sums.received.events, sums.unaccounted()), (all, 0));
         let verified = self.core().verify().unwrap();
         assert_eq!(verified.differences, Vec::<String>::new());
+        self.check_held();
     }
 
     fn step(&mut self, action: &Action) {
         match action {
-            Action::Admit { pipeline, ids, aside } => self.admit(*pipeline, ids, *aside),
+            Action::Admit { pipeline, ids, asides, filtered } => {
+                self.admit_all(*pipeline, ids, asides, *filtered);
+            }
+            Action::Refeed { pick, becomes } => self.refeed(*pick, *becomes),
             Action::Close { track, skip, count, state, again } => {
                 self.close(*track, *skip, *count, *state, *again);
             }
@@ -412,6 +432,7 @@ impl World {
                 // The writer tidies only when no group is open.
                 assert!(!self.commit());
                 self.core().tidy();
+                self.expire();
                 self.check();
             }
             Action::Wait { hours } => self.clock.advance(Duration::from_secs(hours * 3600)),

@@ -20,7 +20,7 @@ fn a_repeated_event_is_a_duplicate_within_a_group_and_after_a_crash() {
     world.admit(0, &[3, 4], false);
     assert!(!world.commit());
     world.check();
-    assert_eq!(world.counted[&0], [7, 3, 0]);
+    assert_eq!(world.counted[&0], [7, 3, 0, 0]);
 }
 
 #[test]
