@@ -45,7 +45,7 @@ pub(super) fn aside(number: u8, code: Code) -> Item {
 
 pub(super) fn filtered() -> Item {
     let rule = "a rule".to_owned();
-    Item::Filtered(Filtered { reason: FilterReason::Bot, rule, full_length: 55 })
+    Item::Filtered(Filtered { reason: FilterReason::Bot, rule, full_length: 55, consent: None })
 }
 
 /// What stands for an item among the known ids: above those of events.
