@@ -8,6 +8,7 @@
 //! of an item that is too broken for the rules only a hash and the length stay; the number and the
 //! order of the items never change.
 
+pub mod consent;
 pub mod document;
 mod rules;
 

@@ -5,6 +5,7 @@ use std::net::IpAddr;
 use millrace_model::event::{Batch, Event, Filtered, Item};
 use millrace_model::time::UnixMillis;
 
+use crate::consent::{ConsentOptions, ConsentRules};
 use crate::document::{Finds, Watch};
 
 /// What is known of a request beside its body.
@@ -26,34 +27,40 @@ pub struct Circumstances<'a> {
 
 /// What a pipeline asks for; each part is optional.
 #[derive(Clone, Debug, Default)]
-pub struct RuleOptions {}
+pub struct RuleOptions {
+    /// What is read about consent, and what is made of it.
+    pub consent: Option<ConsentOptions>,
+}
 
 /// The rules of a pipeline. The default has none and costs nothing.
 #[derive(Debug, Default)]
 pub struct Rules {
     /// The paths of all rules: one pass over an event finds what each of them looks at.
     watch: Watch,
+    consent: Option<ConsentRules>,
 }
 
 impl Rules {
     /// The rules that the options ask for. Every stage puts its paths into the one [`Watch`].
     #[must_use]
     pub fn new(options: &RuleOptions) -> Rules {
-        let RuleOptions {} = options;
-        Rules::default()
+        let RuleOptions { consent } = options;
+        Rules { consent: consent.clone().map(ConsentRules::new), ..Rules::default() }
     }
 
     /// Applies the rules to every item of a batch.
     pub fn govern(&self, batch: &mut Batch, circumstances: &Circumstances<'_>) {
-        if self.watch.is_empty() {
-            return;
-        }
-        for item in &mut batch.items {
-            if let Item::Event(event) = item
-                && let Some(filtered) = self.govern_event(event, circumstances)
-            {
-                *item = Item::Filtered(filtered);
+        if !self.watch.is_empty() {
+            for item in &mut batch.items {
+                if let Item::Event(event) = item
+                    && let Some(filtered) = self.govern_event(event, circumstances)
+                {
+                    *item = Item::Filtered(filtered);
+                }
             }
+        }
+        if let Some(consent) = &self.consent {
+            consent.govern(batch, circumstances);
         }
     }
 
