@@ -65,6 +65,7 @@ impl Door {
                 received_at,
                 request_id: None,
                 visitor: edge::Visitor::default(),
+                keep_decisioning: true,
                 limits: &self.limits,
                 entropy: &SystemEntropy,
             };

@@ -34,6 +34,7 @@ pub(crate) fn outcomes(
         received_at: AT,
         request_id: Some("r-1"),
         visitor,
+        keep_decisioning: true,
         limits: &limits,
         entropy: &SeededEntropy::new(1),
     });

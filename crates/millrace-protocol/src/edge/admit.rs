@@ -7,8 +7,9 @@ use bytes::Bytes;
 use xxhash_rust::xxh3::xxh3_64;
 
 use millrace_model::code::Code;
+use millrace_model::disposition::FilterReason;
 use millrace_model::entropy::Entropy;
-use millrace_model::event::{Batch, DedupeKey, Event, EventKind, Facts, Item, SetAside};
+use millrace_model::event::{Batch, DedupeKey, Event, EventKind, Facts, Filtered, Item, SetAside};
 use millrace_model::id::PipelineId;
 use millrace_model::passage::{Origin, Passage};
 use millrace_model::time::UnixMillis;
@@ -16,7 +17,8 @@ use millrace_model::time::UnixMillis;
 use super::cookie::MixpanelCookie;
 use super::envelope::{Envelope, RawEvent, each_member};
 use super::identity::{Identities, id_text};
-use crate::json::{Span, name, write_text};
+use super::visitor_id::ecid_of_fpid;
+use crate::json::{Span, name, text, write_text};
 use crate::limits::Limits;
 use crate::segment::{Refusal, event_time, time_at};
 
@@ -24,8 +26,11 @@ use crate::segment::{Refusal, event_time, time_at};
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Visitor<'a> {
     /// The ECID that the collector knows: of its identity cookie, or the one that it gives out with
-    /// this answer. An ECID in an `identityMap` wins, and one in the body's cookies.
+    /// this answer. An ECID in an `identityMap` wins; one in the body's cookies does not.
     pub ecid: Option<&'a str>,
+    /// True when that ECID is new and its client may never send it again, as servers do. Events that
+    /// name a user then do without it: a device that is seen once would only burden the user.
+    pub ecid_is_fleeting: bool,
     /// The Mixpanel cookie of the page.
     pub mixpanel: Option<&'a MixpanelCookie>,
     /// The header `User-Agent`, of a request from a person's device.
@@ -45,11 +50,16 @@ pub struct Admission<'a> {
     pub request_id: Option<&'a str>,
     /// The visitor.
     pub visitor: Visitor<'a>,
+    /// Whether events of type `decisioning.*` are taken; else they are filtered.
+    pub keep_decisioning: bool,
     /// The limits.
     pub limits: &'a Limits,
     /// For the ids of events that have none.
     pub entropy: &'a dyn Entropy,
 }
+
+/// How the types of events about personalisation begin.
+const DECISIONING: &str = "decisioning.";
 
 /// Members that the canonical form writes itself or that facts stand over.
 const OWN_NAMES: [&[u8]; 8] = [
@@ -68,6 +78,13 @@ impl Envelope {
     #[must_use]
     pub fn admit(&self, admission: &Admission<'_>) -> Batch {
         let items = self.events.iter().enumerate().map(|(place, event)| {
+            if !admission.keep_decisioning && self.is_decisioning(event) {
+                return Item::Filtered(Filtered {
+                    reason: FilterReason::DropRule,
+                    rule: DECISIONING.to_owned(),
+                    full_length: event.whole.len() as u64,
+                });
+            }
             match self.admit_event(place, event, admission) {
                 Ok(event) => Item::Event(event),
                 Err(refusal) => Item::SetAside(self.set_aside(event, refusal, admission.limits)),
@@ -137,6 +154,14 @@ impl Envelope {
         }
     }
 
+    /// True for what personalisation tells about itself.
+    fn is_decisioning(&self, event: &RawEvent) -> bool {
+        let (own, shared) = (event.xdm.event_type, self.shared.event_type);
+        let place = if own.is_empty() { shared } else { own };
+        let kind = text(place.of(&self.body)).unwrap_or_default();
+        kind.get(..DECISIONING.len()).is_some_and(|head| head.eq_ignore_ascii_case(DECISIONING))
+    }
+
     /// The place of `xdm.eventType`; empty when there is none.
     fn event_type(&self, place: Span) -> Result<Span, Refusal> {
         match place.of(&self.body) {
@@ -190,11 +215,12 @@ impl Envelope {
         if !event_type.is_empty() {
             object.member(b"\"event\"", event_type.of(body));
         }
-        let known = |ecid: Option<&str>| ecid.filter(|ecid| !ecid.is_empty()).map(str::to_owned);
+        let known = |id: Option<&str>| id.filter(|id| !id.is_empty()).map(str::to_owned);
+        let fleeting = visitor.ecid_is_fleeting && identities.user.is_some();
         let device = known(identities.ecid.as_deref())
+            .or_else(|| known(visitor.ecid.filter(|_| !fleeting)))
             .or_else(|| self.ecid.clone())
-            .or_else(|| known(visitor.ecid))
-            .or_else(|| known(identities.fpid.as_deref()));
+            .or_else(|| known(identities.fpid.as_deref()).map(|fpid| ecid_of_fpid(&fpid)));
         object.text(b"\"anonymousId\"", device.as_deref());
         object.text(b"\"userId\"", identities.user.as_deref());
         object.context(visitor);

@@ -5,6 +5,8 @@ use bytes::Bytes;
 
 use super::Form;
 use super::cookie::{ecid_of_cookie, is_identity_cookie};
+use super::identity::Identities;
+use super::visitor_id::ecid_of_fpid;
 use crate::error::DecodeError;
 use crate::json::{Fault, Scanner, Span, name, text};
 use crate::limits::Limits;
@@ -43,7 +45,14 @@ pub struct Envelope {
     pub(super) shared_depth: usize,
     /// The ECID of the identity cookie that the body carries.
     pub(super) ecid: Option<String>,
+    /// The list `consent`.
+    pub(super) consent: Span,
+    /// The domain of the page, when it keeps cookies.
+    domain: Option<String>,
 }
+
+/// A domain has at most that many letters (RFC 1035, 2.3.4).
+const DOMAIN_LIMIT: usize = 253;
 
 impl Envelope {
     /// Reads a body that [`decode_body`](crate::inflate::decode_body) has given.
@@ -60,13 +69,53 @@ impl Envelope {
         match form {
             Form::Bare => read.events.push(scan_event(&mut scanner, &body)?),
             Form::Request => read.request(&mut scanner, &body, limits)?,
+            Form::Question => {
+                // Nothing has to be in it.
+                read.has_events = true;
+                read.request(&mut scanner, &body, limits)?;
+                read.events.clear();
+            }
         }
         scanner.end()?;
         if read.shared.whole.len().saturating_mul(read.events.len()) > limits.inflated_bytes {
             return Err(DecodeError::TooLarge { limit: limits.inflated_bytes });
         }
-        let Read { events, shared, shared_depth, ecid, .. } = read;
-        Ok(Envelope { events, shared, shared_depth, ecid, body })
+        let Read { events, mut shared, shared_depth, ecid, consent, domain, identity_map, .. } =
+            read;
+        if shared.identity_map.is_empty() {
+            shared.identity_map = identity_map;
+        }
+        Ok(Envelope { events, shared, shared_depth, ecid, consent, domain, body })
+    }
+
+    /// The ECID of the visitor whom the request is about: the first one in an `identityMap`, else
+    /// the one of the request's own cookie, else of the cookies that the body carries, else the one
+    /// that belongs to the first FPID.
+    #[must_use]
+    pub fn known_ecid(&self, in_cookie: Option<&str>) -> Option<String> {
+        let mut fpid = None;
+        // Where there are no events there is still what they would share.
+        let none = [RawEvent::default()];
+        let events = if self.events.is_empty() { &none[..] } else { &self.events[..] };
+        for event in events {
+            let (own, shared) = (event.xdm.identity_map, self.shared.identity_map);
+            // What cannot be read costs its event, not the visitor's identity.
+            let Ok(found) = Identities::read(&self.body, own, shared) else { continue };
+            if let Some(ecid) = found.ecid.filter(|ecid| !ecid.is_empty()) {
+                return Some(ecid.into_owned());
+            }
+            fpid = fpid.or(found.fpid.filter(|fpid| !fpid.is_empty()));
+        }
+        in_cookie
+            .map(str::to_owned)
+            .or_else(|| self.ecid.clone())
+            .or_else(|| fpid.map(|fpid| ecid_of_fpid(&fpid)))
+    }
+
+    /// The domain under which the page keeps its cookies, as the page says it.
+    #[must_use]
+    pub fn cookie_domain(&self) -> Option<&str> {
+        self.domain.as_deref()
     }
 
     /// How many bytes [`Envelope::admit`] takes beside the body, at most.
@@ -106,6 +155,10 @@ struct Read {
     shared: RawXdm,
     shared_depth: usize,
     ecid: Option<String>,
+    consent: Span,
+    domain: Option<String>,
+    /// Beside `xdm`, where the Web SDK writes it when it says what a person allows.
+    identity_map: Span,
 }
 
 impl Read {
@@ -149,6 +202,8 @@ impl Read {
                     }
                 }
                 b"meta" => self.meta(scanner, body)?,
+                b"consent" => self.consent = scanner.value()?,
+                b"identityMap" => self.identity_map = scanner.value()?,
                 _ => {
                     scanner.value()?;
                 }
@@ -174,10 +229,16 @@ impl Read {
         Ok(())
     }
 
-    /// The ECID in `meta.state.entries`: how the SDK sends its cookies to another site.
+    /// `meta.state`: the domain of the page's cookies, and in `entries` the cookies themselves when
+    /// the page is of another site.
     fn meta(&mut self, scanner: &mut Scanner<'_>, body: &[u8]) -> Result<(), Fault> {
-        let entries = member_of(scanner, body, b"state")
-            .map(|state| member_at(body, state, b"entries").unwrap_or_default())?;
+        let state = member_of(scanner, body, b"state")?;
+        let keeps = member_at(body, state, b"cookiesEnabled").unwrap_or_default();
+        self.domain = member_at(body, state, b"domain")
+            .and_then(|domain| text(domain.of(body)))
+            .filter(|domain| keeps.of(body) == b"true" && is_domain(domain))
+            .map(|domain| domain.into_owned());
+        let entries = member_at(body, state, b"entries").unwrap_or_default();
         if entries.of(body).first() != Some(&b'[') {
             return Ok(());
         }
@@ -197,6 +258,16 @@ impl Read {
     }
 }
 
+/// A name that may stand in a cookie: letters, digits, dots and dashes, with a dot in it.
+fn is_domain(text: &str) -> bool {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'.';
+    text.len() <= DOMAIN_LIMIT
+        && text.bytes().all(plain)
+        && text.contains('.')
+        && !text.starts_with('.')
+        && !text.ends_with('.')
+}
+
 /// Goes past a value and gives the place of one of its members; an empty place when it has none.
 fn member_of(scanner: &mut Scanner<'_>, body: &[u8], wanted: &[u8]) -> Result<Span, Fault> {
     let value = scanner.value()?;
@@ -204,7 +275,7 @@ fn member_of(scanner: &mut Scanner<'_>, body: &[u8], wanted: &[u8]) -> Result<Sp
 }
 
 /// The place of a member of a value that was scanned before.
-fn member_at(body: &[u8], value: Span, wanted: &[u8]) -> Option<Span> {
+pub(super) fn member_at(body: &[u8], value: Span, wanted: &[u8]) -> Option<Span> {
     let mut found = None;
     each_member(body, value, |key, value| {
         if name(key.of(body)).as_ref() == wanted {

@@ -13,7 +13,7 @@
 //! | --- | --- |
 //! | `type` | always `track` |
 //! | `event` | `xdm.eventType`; absent where that is |
-//! | `anonymousId` | the ECID: in `identityMap`, else in the identity cookie; else the FPID, from which Adobe makes ECIDs |
+//! | `anonymousId` | the ECID: in `identityMap`, else in the identity cookie; else one made of the FPID, the same each time |
 //! | `userId` | an identity with `authenticatedState` `authenticated` that names no device: the primary one, else the first |
 //! | `context.mixpanel` | `distinct_id`, `device_id` and `user_id` of the page's Mixpanel cookie |
 //! | `context.userAgent` | the request's header |
@@ -24,25 +24,37 @@
 //! event without any id is taken, because a field of the customer's own may hold one.
 //!
 //! Rules that the vendor does not state:
+//! - Events of type `decisioning.*` tell Adobe what its personalisation showed. They are filtered
+//!   unless they are wanted.
 //! - What the request says once (`xdm` beside `events`) is set in under each event's own, member by
 //!   member, and its identities namespace by namespace.
 //! - Without an `_id` the message id is made from the request's id, the place of the event and its
 //!   bytes, so that a request that is sent again is known; without a request id it is a new one.
 
 mod admit;
+mod consent;
 mod cookie;
 mod envelope;
 mod identity;
+mod visitor_id;
 
 pub use admit::{Admission, Visitor};
+pub use consent::{CONSENT_EVENT, SaidConsent};
 pub use cookie::{MixpanelCookie, ecid_of_cookie, is_identity_cookie};
 pub use envelope::{Envelope, is_event};
+pub use visitor_id::{
+    CONSENT_SECONDS, IDENTITY_SECONDS, consent_cookie, cookie_of_ecid, cookies, ecid_of_fpid,
+    identity_cookie, new_ecid,
+};
 
 /// What a path says about its body.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Form {
     /// `{"events": [...]}` or `{"event": {...}}`, with what they share beside it.
     Request,
+    /// The same, where events may be missing: the body asks for an identity or says what its person
+    /// allows. Events in it do not count.
+    Question,
     /// The body is one event: `{"xdm": {...}, "data": {...}}`.
     Bare,
 }
