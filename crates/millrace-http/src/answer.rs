@@ -120,11 +120,15 @@ fn refused(refusal: &Refusal) -> Response<Body> {
     let mut response = Response::new(Body::from(body.to_string()));
     *response.status_mut() = refusal.status;
     if let Some(span) = refusal.retry_after {
-        // Whole seconds, never fewer than the span.
-        let seconds = span.as_secs() + u64::from(span.subsec_nanos() > 0);
-        response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds.max(1)));
+        response.headers_mut().insert(header::RETRY_AFTER, retry_after(span));
     }
     response
+}
+
+/// Whole seconds, never fewer than the span.
+pub(crate) fn retry_after(span: Duration) -> HeaderValue {
+    let seconds = span.as_secs() + u64::from(span.subsec_nanos() > 0);
+    HeaderValue::from(seconds.max(1))
 }
 
 /// The answer to a preflight: everything that the page asks for is allowed.
@@ -147,7 +151,7 @@ pub(crate) fn preflight(request: &HeaderMap) -> Response<Body> {
 }
 
 /// The exact origin and not `*`, which pages that send credentials cannot use.
-fn allow_origin(headers: &mut HeaderMap, request: &HeaderMap) {
+pub(crate) fn allow_origin(headers: &mut HeaderMap, request: &HeaderMap) {
     const EXPOSED: (HeaderName, HeaderValue) =
         (header::ACCESS_CONTROL_EXPOSE_HEADERS, HeaderValue::from_static("Retry-After"));
     let Some(origin) = request.get(header::ORIGIN) else {

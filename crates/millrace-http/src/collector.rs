@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::body::Body;
-use axum::extract::State;
+use axum::extract::{Request, State};
 use axum::http::header::HeaderMap;
 use axum::http::{Response, StatusCode};
 use axum::routing::get;
@@ -33,7 +33,7 @@ pub fn collector(
         .route("/readyz", get(ready))
         .merge(routes::spec::routes())
         .method_not_allowed_fallback(method_not_allowed)
-        .fallback(unknown_path)
+        .fallback(other_path)
         .with_state(collector)
 }
 
@@ -51,8 +51,16 @@ async fn method_not_allowed(headers: HeaderMap) -> Response<Body> {
     answer(Err(refusal), &headers)
 }
 
-async fn unknown_path(headers: HeaderMap) -> Response<Body> {
+/// Paths that configuration names, which no table of routes can hold.
+async fn other_path(State(collector): State<Arc<Collector>>, request: Request) -> Response<Body> {
+    match routes::edge::answer(collector, request).await {
+        Ok(answered) => answered,
+        Err(request) => unknown_path(request.headers()),
+    }
+}
+
+fn unknown_path(headers: &HeaderMap) -> Response<Body> {
     let message = "there is no such path here: see docs/collector.md for those that there are";
     let refusal = Refusal::new(StatusCode::NOT_FOUND, Code::UnknownPath, message);
-    answer(Err(refusal), &headers)
+    answer(Err(refusal), headers)
 }

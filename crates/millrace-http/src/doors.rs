@@ -11,6 +11,7 @@ use millrace_govern::Rules;
 use millrace_model::id::PipelineId;
 use millrace_model::time::UnixMillis;
 
+use crate::datastreams::Datastreams;
 use crate::keys::WriteKeys;
 use crate::options::PipelineOptions;
 use crate::write_key::KeyState;
@@ -59,6 +60,7 @@ impl Deref for Entrance {
 #[derive(Debug)]
 pub(crate) struct Doors {
     pub(crate) keys: WriteKeys,
+    pub(crate) datastreams: Datastreams,
 }
 
 impl Doors {
@@ -73,7 +75,9 @@ impl Doors {
         let keys = owned.flat_map(|(options, door)| {
             options.write_keys.iter().map(move |key| (key.clone(), Arc::clone(door)))
         });
-        Doors { keys: WriteKeys::new(keys, seed) }
+        let datastreams =
+            Datastreams::new(pipelines.iter().map(|options| &options.adobe).zip(&doors));
+        Doors { keys: WriteKeys::new(keys, seed), datastreams }
     }
 }
 

@@ -10,10 +10,12 @@
 //! | [`mod@collector`] | the router: what every collector answers |
 //! | `routes` | the protocols: paths, bodies, answers |
 //! | `taking` | the way of a request to stable storage, the same for all protocols |
+//! | `datastreams` | whose a datastream of Adobe's is |
 //! | `doors` | the pipelines as requests find them |
 //! | [`options`] | the settings |
 //! | [`mod@management`] | the routes of the operators |
 //! | [`server`] | connections: bounds, time limits, draining |
+//! | [`tls`] | certificates, and the handshake within bounds |
 //! | `answer` | what is said to SDKs, and the CORS headers on all of it |
 //! | `body` | reading bodies within bounds of size, time and memory |
 //! | `keys` | write keys: where they stand in a request and whose they are |
@@ -25,6 +27,7 @@
 mod answer;
 mod body;
 pub mod collector;
+mod datastreams;
 mod doors;
 mod keys;
 pub mod management;
@@ -34,12 +37,13 @@ mod routes;
 pub mod server;
 mod startup;
 mod taking;
+pub mod tls;
 mod write_deadline;
 mod write_key;
 
 pub use collector::collector;
 pub use management::{Overview, management};
-pub use options::{CollectorOptions, PipelineOptions};
+pub use options::{AdobeOptions, CollectorOptions, PipelineOptions};
 pub use peer::PeerAddress;
 pub use server::{ServeOptions, serve};
 pub use write_key::{KeyState, Masked, WriteKey};

@@ -19,13 +19,40 @@ pub struct PipelineOptions {
     pub write_keys: Vec<WriteKey>,
     /// What may be stored of its events, and what is changed or added before.
     pub rules: Arc<Rules>,
+    /// How Adobe's clients reach it.
+    pub adobe: AdobeOptions,
+}
+
+/// How Adobe's clients reach a pipeline: the Web SDK and whoever calls the Edge Network API.
+#[derive(Clone, Debug, Default)]
+pub struct AdobeOptions {
+    /// The datastreams whose events are this pipeline's. One belongs to one pipeline only; else the
+    /// first has it.
+    pub datastreams: Vec<String>,
+    /// Datastreams that are switched off: their requests are refused as Adobe refuses them.
+    pub disabled_datastreams: Vec<String>,
+    /// The organisation, such as `ABC@AdobeOrg`. The Web SDK does not send it, and the name of its
+    /// cookie holds it: without it every visit is a new visitor.
+    pub organisation: Option<String>,
+    /// What servers send as bearer tokens. None: tokens are not looked at.
+    pub tokens: Vec<Secret>,
+    /// The path that stands for `ee`, without slashes at its ends; `ee` is served as well.
+    pub base_path: Option<String>,
+    /// Whether events of type `decisioning.*` are taken. Default no: they tell Adobe what its
+    /// personalisation showed.
+    pub keep_decisioning: bool,
 }
 
 impl PipelineOptions {
     /// A pipeline that nothing can reach yet and that takes everything.
     #[must_use]
     pub fn new(id: PipelineId) -> PipelineOptions {
-        PipelineOptions { id, write_keys: Vec::new(), rules: Arc::default() }
+        PipelineOptions {
+            id,
+            write_keys: Vec::new(),
+            rules: Arc::default(),
+            adobe: AdobeOptions::default(),
+        }
     }
 }
 

@@ -17,12 +17,15 @@ use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
+use tokio_rustls::server::TlsStream;
 use tower::Service;
 
 use crate::peer::PeerAddress;
+use crate::tls::Certificate;
 use crate::write_deadline::WriteDeadline;
 
 /// How long to wait when the system refuses a connection (no file handles left, most often).
@@ -36,6 +39,8 @@ pub struct ServeOptions {
     /// How long a client may take to send the head of a request, and how long a kept connection
     /// may be idle. Default 30 s.
     pub header_timeout: Duration,
+    /// How long a TLS handshake may take. Default 10 s: two round trips, on the worst of lines.
+    pub handshake_timeout: Duration,
     /// How long an answer may wait for a client that does not read. Default 30 s.
     pub write_timeout: Duration,
     /// How long requests that are under way may take after the stop. Default 10 s.
@@ -47,6 +52,7 @@ impl Default for ServeOptions {
         ServeOptions {
             max_connections: 4_096,
             header_timeout: Duration::from_secs(30),
+            handshake_timeout: Duration::from_secs(10),
             write_timeout: Duration::from_secs(30),
             drain_timeout: Duration::from_secs(10),
         }
@@ -57,6 +63,28 @@ impl Default for ServeOptions {
 /// under way finish, and returns how many connections had to be cut off at the end.
 pub async fn serve(
     listener: TcpListener,
+    router: Router,
+    options: ServeOptions,
+    shutdown: impl Future<Output = ()>,
+) -> usize {
+    accept(listener, None, router, options, shutdown).await
+}
+
+/// The same over TLS. Handshakes are under way at the same time as everything else, within the
+/// same bound of connections and with a time limit of their own.
+pub async fn serve_tls(
+    listener: TcpListener,
+    certificate: Arc<Certificate>,
+    router: Router,
+    options: ServeOptions,
+    shutdown: impl Future<Output = ()>,
+) -> usize {
+    accept(listener, Some(certificate), router, options, shutdown).await
+}
+
+async fn accept(
+    listener: TcpListener,
+    certificate: Option<Arc<Certificate>>,
     router: Router,
     options: ServeOptions,
     shutdown: impl Future<Output = ()>,
@@ -79,10 +107,27 @@ pub async fn serve(
         match accepted {
             Ok((stream, peer)) => {
                 let peer = PeerAddress(peer.ip());
-                let served = connection(stream, peer, router.clone(), options, stopped.clone());
+                // Answers are small and must not wait for more.
+                let _ = stream.set_nodelay(true);
+                let (certificate, router) = (certificate.clone(), router.clone());
+                let stopped = stopped.clone();
                 connections.spawn(async move {
                     let _slot = slot;
-                    served.await;
+                    match certificate {
+                        None => connection(stream, peer, router, options, stopped).await,
+                        Some(certificate) => {
+                            if let Some(stream) = shake_hands(
+                                &certificate,
+                                stream,
+                                options.handshake_timeout,
+                                &stopped,
+                            )
+                            .await
+                            {
+                                connection(stream, peer, router, options, stopped).await;
+                            }
+                        }
+                    }
                 });
             }
             Err(error) => {
@@ -106,15 +151,28 @@ pub async fn serve(
     cut
 }
 
-async fn connection(
+/// The handshake; none when it fails or the server stops meanwhile: nothing was asked yet.
+async fn shake_hands(
+    certificate: &Certificate,
     stream: TcpStream,
+    limit: Duration,
+    stopped: &watch::Receiver<bool>,
+) -> Option<TlsStream<TcpStream>> {
+    let mut stopped = stopped.clone();
+    let stop = async { drop(stopped.wait_for(|stopped| *stopped).await) };
+    tokio::select! {
+        stream = certificate.handshake(stream, limit) => stream,
+        () = stop => None,
+    }
+}
+
+async fn connection(
+    stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
     peer: PeerAddress,
     router: Router,
     options: ServeOptions,
     mut stopped: watch::Receiver<bool>,
 ) {
-    // Answers are small and must not wait for more.
-    let _ = stream.set_nodelay(true);
     let service = service_fn(move |mut request: hyper::Request<Incoming>| {
         request.extensions_mut().insert(peer);
         let mut router = router.clone();

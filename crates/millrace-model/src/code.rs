@@ -74,6 +74,16 @@ codes! {
     RateLimited = "MR1017";
     /// The key has used up what it may send in a day.
     QuotaUsedUp = "MR1018";
+    /// The request names no datastream.
+    MissingDatastream = "MR1020";
+    /// The datastream belongs to no pipeline.
+    UnknownDatastream = "MR1021";
+    /// The datastream is switched off.
+    DisabledDatastream = "MR1022";
+    /// The bearer token of the request is not one of the pipeline's.
+    BearerRefused = "MR1023";
+    /// The body is of a media type that is not taken here.
+    MediaTypeRefused = "MR1024";
 
     /// The item is not a JSON object.
     NotAnObject = "MR1101";
@@ -203,6 +213,8 @@ codes! {
     TestFailed = "MR5112";
     /// The blueprint can be used, and probably does not do what is meant.
     DoubtfulMapping = "MR5113";
+    /// The certificate or its key cannot be used.
+    BadCertificate = "MR5119";
 }
 
 impl fmt::Display for Code {

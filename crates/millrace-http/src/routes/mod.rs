@@ -1,6 +1,7 @@
 //! The routes of the SDKs, one module for each protocol: which paths, how a body is read, and what
 //! its clients need to hear.
 
+pub(crate) mod edge;
 pub(crate) mod spec;
 
 use std::sync::Arc;

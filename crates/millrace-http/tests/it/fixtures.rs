@@ -21,7 +21,7 @@ const FOLDERS: [&str; 7] = [
 ];
 
 /// The folder of recordings; nothing where it is not at hand, which only CI must have.
-fn recordings() -> Option<PathBuf> {
+pub(crate) fn recordings() -> Option<PathBuf> {
     let shared = std::env::var_os("MILLRACE_SHARED").map_or_else(
         || PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../../shared"),
         PathBuf::from,
@@ -35,7 +35,7 @@ fn recordings() -> Option<PathBuf> {
     None
 }
 
-fn request_of(recorded: &Value) -> Request<Body> {
+pub(crate) fn request_of(recorded: &Value) -> Request<Body> {
     let mut request = Request::builder()
         .method(recorded["method"].as_str().unwrap())
         .uri(recorded["target"].as_str().unwrap());

@@ -10,6 +10,7 @@
 
 mod bad_input;
 mod cors;
+mod edge;
 mod fixtures;
 mod keys;
 mod management;
@@ -18,3 +19,4 @@ mod overload;
 mod recording;
 mod server;
 mod startup;
+mod tls;

@@ -83,6 +83,7 @@ impl Envelope {
                     reason: FilterReason::DropRule,
                     rule: DECISIONING.to_owned(),
                     full_length: event.whole.len() as u64,
+                    consent: None,
                 });
             }
             match self.admit_event(place, event, admission) {

@@ -112,6 +112,13 @@ impl Envelope {
             .or_else(|| fpid.map(|fpid| ecid_of_fpid(&fpid)))
     }
 
+    /// True when what the events would share names a device or a user.
+    #[must_use]
+    pub fn names_somebody(&self) -> bool {
+        Identities::read(&self.body, Span::default(), self.shared.identity_map)
+            .is_ok_and(|found| found.ecid.or(found.fpid).or(found.user).is_some())
+    }
+
     /// The domain under which the page keeps its cookies, as the page says it.
     #[must_use]
     pub fn cookie_domain(&self) -> Option<&str> {

@@ -304,10 +304,8 @@ fn recorded_requests_become_their_events() {
             let time = UnixMillis::parse(sent["xdm"]["timestamp"].as_str().unwrap());
             assert_eq!(Some(event.facts.time), time, "{name}");
             let map = &sent["xdm"]["identityMap"];
-            let device = [&map["ECID"][0]["id"], &map["FPID"][0]["id"]]
-                .into_iter()
-                .find_map(Value::as_str)
-                .or(recorded.ecid);
+            let made = map["FPID"][0]["id"].as_str().map(millrace_protocol::edge::ecid_of_fpid);
+            let device = map["ECID"][0]["id"].as_str().or(made.as_deref()).or(recorded.ecid);
             assert_eq!(body.get("anonymousId").and_then(Value::as_str), device, "{name}");
             assert_eq!(body.get("userId"), map["CRMID"][0].get("id"), "{name}");
             if let Some(id) = sent["xdm"]["_id"].as_str() {
