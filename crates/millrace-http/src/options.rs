@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use millrace_govern::Rules;
 use millrace_model::id::PipelineId;
+use millrace_model::secret::Secret;
 use millrace_protocol::Limits;
 
 use crate::write_key::WriteKey;

@@ -13,7 +13,7 @@ use millrace_model::event::{Event, Item};
 use millrace_model::intake::{AdmitError, Intake};
 use millrace_model::passage::Origin;
 use millrace_model::secret::Secret;
-use millrace_model::time::ManualClock;
+use millrace_model::time::{Clock, ManualClock};
 use millrace_protocol::edge::{cookie_of_ecid, ecid_of_fpid};
 use proptest::prelude::*;
 use serde_json::{Value, json};
@@ -46,13 +46,14 @@ fn with(pipelines: Vec<PipelineOptions>) -> TestCollector {
     options.limits.body_bytes = 64 << 10;
     options.limits.batch_events = 3;
     options.limits.event_bytes = 4 << 10;
+    let clock = Arc::new(ManualClock::at(NOW));
     let router = collector(
         options,
         Arc::clone(&intake) as Arc<dyn Intake>,
-        Arc::new(ManualClock::at(NOW)),
+        Arc::clone(&clock) as Arc<dyn Clock>,
         Arc::new(SeededEntropy::new(1)),
     );
-    TestCollector { router, intake }
+    TestCollector { router, intake, clock }
 }
 
 fn edge() -> TestCollector {

@@ -25,8 +25,7 @@ use millrace_protocol::edge::{
 };
 
 use crate::answer::Refusal;
-use crate::datastreams::Datastream;
-use crate::doors::Doors;
+use crate::doors::{Doors, Entrance};
 use crate::taking::{Collector, Decoded, Received, Taken};
 use reply::Told;
 use target::{Asked, Call};
@@ -224,8 +223,7 @@ fn decode(
         organisation,
         own_domain: own_domain(&received.head, &envelope),
     };
-    let Datastream { door, .. } = stream;
-    Ok((Decoded { door, batch }, told))
+    Ok((Decoded { door: Entrance::from(stream.door), batch }, told))
 }
 
 fn check_events(call: Call, envelope: &Envelope) -> Result<(), Refusal> {
