@@ -8,8 +8,15 @@
 //! of an item that is too broken for the rules only a hash and the length stay; the number and the
 //! order of the items never change.
 
+pub mod bots;
 pub mod consent;
 pub mod document;
+pub mod hot_ids;
+pub mod internal;
+mod pattern;
+pub mod places;
+pub mod privacy;
 mod rules;
 
-pub use rules::{Circumstances, RuleOptions, Rules};
+pub use pattern::Pattern;
+pub use rules::{Action, Circumstances, RuleOptions, Rules};

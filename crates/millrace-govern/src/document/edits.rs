@@ -56,6 +56,15 @@ impl Edits {
     /// The bytes with all changes made.
     #[must_use]
     pub fn apply(self, bytes: &[u8]) -> Vec<u8> {
+        self.apply_following(bytes, Span::default()).0
+    }
+
+    /// The same, and where a value stands afterwards, if nothing of it was changed.
+    pub(crate) fn apply_following(
+        self,
+        bytes: &[u8],
+        followed: Span,
+    ) -> (Vec<u8>, Option<Range<usize>>) {
         let mut cuts: Vec<(Range<usize>, Vec<u8>)> = Vec::new();
         let mut emptied = BTreeSet::new();
         for (container, removed) in &self.removals {
@@ -77,16 +86,21 @@ impl Edits {
         let more: usize = cuts.iter().map(|(_, json)| json.len()).sum();
         let mut edited = Vec::with_capacity(bytes.len() + more);
         let mut done = 0;
-        for (range, json) in cuts {
+        let mut now_at = None;
+        let end = (bytes.len()..bytes.len(), Vec::new());
+        for (range, json) in cuts.into_iter().chain([end]) {
             if range.start < done {
                 continue;
+            }
+            if done <= followed.range().start && followed.range().end <= range.start {
+                let at = edited.len() + followed.range().start - done;
+                now_at = now_at.or(Some(at..at + followed.len()));
             }
             edited.extend_from_slice(bytes.get(done..range.start).unwrap_or_default());
             edited.extend_from_slice(&json);
             done = range.end;
         }
-        edited.extend_from_slice(bytes.get(done..).unwrap_or_default());
-        edited
+        (edited, now_at.filter(|_| !followed.is_empty()))
     }
 }
 

@@ -1,5 +1,6 @@
 //! Many paths as one automaton, and the one pass over an event that finds what they name.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::ops::Range;
 
@@ -44,9 +45,16 @@ pub struct Found {
 #[derive(Debug, Default)]
 pub struct Finds {
     found: Vec<Found>,
+    whole: Span,
 }
 
 impl Finds {
+    /// The place of the whole event, without blanks around it.
+    #[must_use]
+    pub fn whole(&self) -> Span {
+        self.whole
+    }
+
     /// Everything, in the order of the bytes; an object comes before what stands in it.
     pub fn iter(&self) -> impl Iterator<Item = &Found> {
         self.found.iter()
@@ -65,8 +73,19 @@ impl Finds {
 
     /// The text that counts at a path, if it is text and has any Unicode meaning.
     #[must_use]
-    pub fn text<'a>(&self, path: PathId, bytes: &'a [u8]) -> Option<std::borrow::Cow<'a, str>> {
+    pub fn text<'a>(&self, path: PathId, bytes: &'a [u8]) -> Option<Cow<'a, str>> {
         text(self.last(path)?.value.of(bytes))
+    }
+
+    /// The id that counts at a path: a text that is not empty, or a number as it is written.
+    #[must_use]
+    pub fn id<'a>(&self, path: PathId, bytes: &'a [u8]) -> Option<Cow<'a, str>> {
+        let raw = self.last(path)?.value.of(bytes);
+        match raw.first() {
+            Some(b'"') => text(raw).filter(|id| !id.is_empty()),
+            Some(b'-' | b'0'..=b'9') => Some(String::from_utf8_lossy(raw)),
+            _ => None,
+        }
     }
 }
 
@@ -111,6 +130,13 @@ impl Default for Watch {
     }
 }
 
+impl PathId {
+    /// The number of paths that were added before it.
+    pub(crate) const fn number(self) -> usize {
+        self.0 as usize
+    }
+}
+
 impl Watch {
     /// Adds a path. Each call gives an id of its own.
     pub fn add(&mut self, path: &Path, reach: Reach) -> PathId {
@@ -130,6 +156,17 @@ impl Watch {
             }
         }
         id
+    }
+
+    /// Adds a path that this program itself looks at. One that is no path finds nothing.
+    pub(crate) fn look_at(&mut self, path: &str) -> PathId {
+        match Path::parse(path) {
+            Ok(path) => self.add(&path, Reach::Whole),
+            Err(_) => {
+                self.count += 1;
+                PathId(self.count - 1)
+            }
+        }
     }
 
     /// True when there is nothing to look for.
@@ -175,12 +212,13 @@ impl Watch {
             bytes,
             scanner: Scanner::new(bytes),
             found: Vec::new(),
+            whole: Span::default(),
             states: Vec::new(),
             frames: Vec::new(),
             visits: Vec::new(),
         };
         walk.run()?;
-        Ok(Finds { found: walk.found })
+        Ok(Finds { found: walk.found, whole: walk.whole })
     }
 }
 
@@ -213,6 +251,7 @@ struct Walk<'a> {
     bytes: &'a [u8],
     scanner: Scanner<'a>,
     found: Vec<Found>,
+    whole: Span,
     /// The active nodes, a stack: those of an open container stay until it ends.
     states: Vec<u32>,
     frames: Vec<Frame>,
@@ -400,9 +439,12 @@ impl<'a> Walk<'a> {
         for visit in self.visits.get_mut(led).unwrap_or_default() {
             visit.found.end = end;
         }
-        if let Some(frame) = self.frames.last_mut() {
-            frame.ordinal += 1;
-            frame.comma_before = comma;
+        match self.frames.last_mut() {
+            Some(frame) => {
+                frame.ordinal += 1;
+                frame.comma_before = comma;
+            }
+            None => self.whole = value,
         }
     }
 }
