@@ -16,9 +16,15 @@ use serde_json::Value;
 
 use millrace_model::code::Code;
 use millrace_model::intake::AdmitError;
+use millrace_model::time::UnixMillis;
 use millrace_protocol::DecodeError;
 
+use crate::counts::RefusedWith;
+use crate::rate::Wait;
+
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
+/// When the bound is open again, in seconds since 1970.
+const RESET: HeaderName = HeaderName::from_static("x-ratelimit-reset");
 const SUCCESS: &str = "{\"success\":true}";
 /// A day: browsers ask again no sooner (most cap it lower by themselves).
 const PREFLIGHT_SECONDS: HeaderValue = HeaderValue::from_static("86400");
@@ -30,6 +36,8 @@ pub(crate) struct Refusal {
     pub(crate) code: Code,
     pub(crate) message: Cow<'static, str>,
     pub(crate) retry_after: Option<Duration>,
+    /// When the bound that was met is open again, as Segment tells it beside `Retry-After`.
+    pub(crate) reset_at: Option<UnixMillis>,
 }
 
 impl Refusal {
@@ -38,7 +46,7 @@ impl Refusal {
         code: Code,
         message: impl Into<Cow<'static, str>>,
     ) -> Refusal {
-        Refusal { status, code, message: message.into(), retry_after: None }
+        Refusal { status, code, message: message.into(), retry_after: None, reset_at: None }
     }
 
     /// Too much at the moment. 429 and not 503: Segment's SDKs then wait as long as they are told,
@@ -48,6 +56,21 @@ impl Refusal {
         Refusal {
             retry_after,
             ..Refusal::new(StatusCode::TOO_MANY_REQUESTS, Code::Overloaded, message)
+        }
+    }
+}
+
+impl Refusal {
+    /// The key has to wait. 429: Segment's SDKs then wait without using up their tries.
+    pub(crate) fn too_fast(wait: Wait, now: UnixMillis) -> Refusal {
+        let message = match wait.code {
+            Code::QuotaUsedUp => "this key has sent all that it may in a day",
+            _ => "this key sends faster than it may",
+        };
+        Refusal {
+            retry_after: Some(wait.span),
+            reset_at: Some(now.plus(wait.span)),
+            ..Refusal::new(StatusCode::TOO_MANY_REQUESTS, wait.code, message)
         }
     }
 }
@@ -122,6 +145,11 @@ fn refused(refusal: &Refusal) -> Response<Body> {
     if let Some(span) = refusal.retry_after {
         response.headers_mut().insert(header::RETRY_AFTER, retry_after(span));
     }
+    if let Some(reset_at) = refusal.reset_at {
+        let seconds = HeaderValue::from(reset_at.0.div_euclid(1_000).saturating_add(1));
+        response.headers_mut().insert(RESET, seconds);
+    }
+    response.extensions_mut().insert(RefusedWith(refusal.code));
     response
 }
 

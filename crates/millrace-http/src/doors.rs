@@ -7,20 +7,35 @@
 use std::ops::Deref;
 use std::sync::{Arc, PoisonError, RwLock};
 
+use axum::http::Uri;
+use axum::http::header::HeaderMap;
 use millrace_govern::Rules;
+
 use millrace_model::id::PipelineId;
 use millrace_model::time::UnixMillis;
 
+use crate::answer::Refusal;
 use crate::datastreams::Datastreams;
-use crate::keys::WriteKeys;
+use crate::keys::{Credentials, WriteKeys};
 use crate::options::PipelineOptions;
-use crate::write_key::KeyState;
+use crate::origins::Origins;
+use crate::rate::{MeterId, RateLimits};
+use crate::write_key::{KeyState, WriteKey};
 
 /// One pipeline.
 #[derive(Debug)]
 pub(crate) struct Door {
     pub(crate) id: PipelineId,
     pub(crate) rules: Arc<Rules>,
+    pub(crate) limits: RateLimits,
+    origins: Origins,
+}
+
+impl Door {
+    /// Judges the head of a request: may a page of this origin send here?
+    pub(crate) fn judge_origin(&self, request: &HeaderMap) -> Result<(), Refusal> {
+        self.origins.judge(request)
+    }
 }
 
 /// A pipeline as one request enters it: with the key that it showed, whatever kind of key the
@@ -29,11 +44,19 @@ pub(crate) struct Door {
 pub(crate) struct Entrance {
     door: Arc<Door>,
     state: KeyState,
+    meter: MeterId,
 }
 
 impl Entrance {
-    pub(crate) fn new(door: Arc<Door>, state: KeyState) -> Entrance {
-        Entrance { door, state }
+    /// By this key, which is known.
+    pub(crate) fn new(door: Arc<Door>, key: &WriteKey) -> Entrance {
+        let meter = MeterId::new(door.id.as_str(), key.key.expose());
+        Entrance { door, state: key.state, meter }
+    }
+
+    /// Whose counts it adds to: those of its key.
+    pub(crate) fn meter(&self) -> MeterId {
+        self.meter
     }
 
     /// True when the key was revoked: everything that comes with it is set aside under a 200.
@@ -44,7 +67,8 @@ impl Entrance {
 
 impl From<Arc<Door>> for Entrance {
     fn from(door: Arc<Door>) -> Entrance {
-        Entrance::new(door, KeyState::Active)
+        let meter = MeterId::new(door.id.as_str(), "");
+        Entrance { door, state: KeyState::Active, meter }
     }
 }
 
@@ -68,7 +92,12 @@ impl Doors {
         let doors: Vec<Arc<Door>> = pipelines
             .iter()
             .map(|options| {
-                Arc::new(Door { id: options.id.clone(), rules: Arc::clone(&options.rules) })
+                Arc::new(Door {
+                    id: options.id.clone(),
+                    rules: Arc::clone(&options.rules),
+                    limits: options.limits,
+                    origins: options.origins.clone(),
+                })
             })
             .collect();
         let owned = pipelines.iter().zip(&doors);
@@ -79,6 +108,18 @@ impl Doors {
             Datastreams::new(pipelines.iter().map(|options| &options.adobe).zip(&doors));
         Doors { keys: WriteKeys::new(keys, seed), datastreams }
     }
+
+    /// Where a request leads to, as far as its address alone says it: all that is known of a
+    /// preflight, which has neither authorization nor a body.
+    pub(crate) fn by_address(&self, uri: &Uri) -> Option<Entrance> {
+        let settings = uri.path().strip_prefix("/v1/projects/");
+        let in_path = settings.and_then(|rest| rest.split('/').next());
+        let credentials = match in_path {
+            Some(key) => Credentials::in_path(key),
+            None => Credentials::of(&HeaderMap::new(), uri),
+        };
+        self.keys.owner(&credentials, None).ok()
+    }
 }
 
 /// The doors of now.
@@ -88,6 +129,11 @@ pub(crate) struct CurrentDoors(RwLock<Arc<Doors>>);
 impl CurrentDoors {
     pub(crate) fn new(doors: Doors) -> CurrentDoors {
         CurrentDoors(RwLock::new(Arc::new(doors)))
+    }
+
+    /// Puts others in their place. Requests under way keep those that they began with.
+    pub(crate) fn replace(&self, doors: Doors) {
+        *self.0.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(doors);
     }
 
     pub(crate) fn get(&self) -> Arc<Doors> {

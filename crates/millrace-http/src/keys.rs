@@ -43,11 +43,9 @@ impl WriteKeys {
         seed: u64,
     ) -> WriteKeys {
         let mut keys = WriteKeys { seed, by_hash: HashMap::new() };
-        for (WriteKey { key, state, .. }, door) in owned {
-            if !key.is_empty() {
-                let entrance = Entrance::new(door, state);
-                keys.by_hash.entry(keys.hash(key.expose())).or_insert((key, entrance));
-            }
+        for (key, door) in owned.into_iter().filter(|(key, _)| !key.key.is_empty()) {
+            let entrance = Entrance::new(door, &key);
+            keys.by_hash.entry(keys.hash(key.key.expose())).or_insert((key.key, entrance));
         }
         keys
     }
@@ -81,10 +79,14 @@ impl WriteKeys {
     }
 
     /// Refuses ahead of the body what the body cannot change: a wrong key in the header.
-    pub(crate) fn check_early(&self, credentials: &Credentials) -> Result<(), Refusal> {
+    /// Else tells where it leads to, if the header already says it.
+    pub(crate) fn check_early(
+        &self,
+        credentials: &Credentials,
+    ) -> Result<Option<Entrance>, Refusal> {
         match &credentials.basic {
-            Some(key) if self.find(key).is_none() => Err(unknown_key()),
-            _ => Ok(()),
+            Some(key) => self.find(key).map(Some).ok_or_else(unknown_key),
+            None => Ok(None),
         }
     }
 }

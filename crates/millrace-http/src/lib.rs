@@ -17,7 +17,11 @@
 //! | [`server`] | connections: bounds, time limits, draining |
 //! | [`tls`] | certificates, and the handshake within bounds |
 //! | `answer` | what is said to SDKs, and the CORS headers on all of it |
+//! | `counts` | what is counted of requests and refusals |
 //! | `body` | reading bodies within bounds of size, time and memory |
+//! | `origins` | which pages may send |
+//! | `paths` | prefixes and other names of the routes |
+//! | `rate` | how much one key may send |
 //! | `keys` | write keys: where they stand in a request and whose they are |
 //! | `peer` | the address of the client |
 //! | `startup` | what browser SDKs ask before they send |
@@ -27,12 +31,16 @@
 mod answer;
 mod body;
 pub mod collector;
+mod counts;
 mod datastreams;
 mod doors;
 mod keys;
 pub mod management;
 pub mod options;
+mod origins;
+mod paths;
 mod peer;
+mod rate;
 mod routes;
 pub mod server;
 mod startup;
@@ -41,9 +49,13 @@ pub mod tls;
 mod write_deadline;
 mod write_key;
 
-pub use collector::collector;
+pub use collector::{CollectorHandle, collector};
+pub use counts::Counts;
 pub use management::{Overview, management};
 pub use options::{AdobeOptions, CollectorOptions, PipelineOptions};
+pub use origins::{OriginError, Origins};
+pub use paths::{OtherPaths, PathError};
 pub use peer::PeerAddress;
+pub use rate::{DayUsage, MeterId, RateLimits};
 pub use server::{ServeOptions, serve};
 pub use write_key::{KeyState, Masked, WriteKey};

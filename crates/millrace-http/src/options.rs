@@ -1,14 +1,17 @@
 //! The settings of a collector and of its pipelines, as plain data.
 
-use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use ipnet::IpNet;
 use millrace_govern::Rules;
 use millrace_model::id::PipelineId;
 use millrace_model::secret::Secret;
 use millrace_protocol::Limits;
 
+use crate::origins::Origins;
+use crate::paths::OtherPaths;
+use crate::rate::RateLimits;
 use crate::write_key::WriteKey;
 
 /// One pipeline, as far as the collector is concerned.
@@ -18,6 +21,10 @@ pub struct PipelineOptions {
     pub id: PipelineId,
     /// The keys that its SDKs send. A key must belong to one pipeline only; else the first has it.
     pub write_keys: Vec<WriteKey>,
+    /// The pages that may send to it.
+    pub origins: Origins,
+    /// How much each of its keys may send.
+    pub limits: RateLimits,
     /// What may be stored of its events, and what is changed or added before.
     pub rules: Arc<Rules>,
     /// How Adobe's clients reach it.
@@ -51,8 +58,10 @@ impl PipelineOptions {
         PipelineOptions {
             id,
             write_keys: Vec::new(),
-            rules: Arc::default(),
             adobe: AdobeOptions::default(),
+            origins: Origins::default(),
+            limits: RateLimits::default(),
+            rules: Arc::default(),
         }
     }
 }
@@ -71,8 +80,10 @@ pub struct CollectorOptions {
     /// bodies as they came, decompressed, and what their items take beside them.
     /// Default 256 MiB. Over it: 429.
     pub max_in_flight_bytes: usize,
-    /// The proxies whose `X-Forwarded-For` is believed. Default none.
-    pub trusted_proxies: Vec<IpAddr>,
+    /// The networks of the proxies whose `X-Forwarded-For` is believed. Default none.
+    pub trusted_proxies: Vec<IpNet>,
+    /// Under which other paths the routes are found.
+    pub other_paths: OtherPaths,
 }
 
 impl Default for CollectorOptions {
@@ -83,6 +94,7 @@ impl Default for CollectorOptions {
             request_timeout: Duration::from_secs(30),
             max_in_flight_bytes: 256 << 20,
             trusted_proxies: Vec::new(),
+            other_paths: OtherPaths::default(),
         }
     }
 }

@@ -4,6 +4,7 @@ use std::net::{IpAddr, SocketAddr};
 
 use axum::extract::ConnectInfo;
 use axum::http::request::Parts;
+use ipnet::IpNet;
 
 /// The address at the other end of the connection. [`server::serve`](crate::server::serve) puts it
 /// among the extensions of every request.
@@ -13,13 +14,14 @@ pub struct PeerAddress(pub IpAddr);
 /// The client's address. `X-Forwarded-For` counts only on a connection from a trusted proxy, and
 /// then from its end: the last address that is no trusted proxy itself. What stands before it was
 /// written by the client and may be anything.
-pub(crate) fn client_ip(parts: &Parts, trusted_proxies: &[IpAddr]) -> Option<IpAddr> {
+pub(crate) fn client_ip(parts: &Parts, trusted_proxies: &[IpNet]) -> Option<IpAddr> {
     let peer = match parts.extensions.get::<PeerAddress>() {
         Some(PeerAddress(ip)) => *ip,
         None => parts.extensions.get::<ConnectInfo<SocketAddr>>()?.0.ip(),
     }
     .to_canonical();
-    if !trusted_proxies.contains(&peer) {
+    let is_trusted = |ip: &IpAddr| trusted_proxies.iter().any(|network| network.contains(ip));
+    if !is_trusted(&peer) {
         return Some(peer);
     }
     let lines: Vec<&str> = parts
@@ -34,7 +36,7 @@ pub(crate) fn client_ip(parts: &Parts, trusted_proxies: &[IpAddr]) -> Option<IpA
             break;
         };
         client = ip.to_canonical();
-        if !trusted_proxies.contains(&client) {
+        if !is_trusted(&client) {
             break;
         }
     }

@@ -11,13 +11,15 @@ use serde_json::{Value, json};
 use crate::answer::Refusal;
 use crate::keys::{Credentials, WriteKeys};
 
-/// The settings of Segment's SDK. Its key is in the path and goes back to whoever sent it.
+/// The settings of Segment's SDK. Its key is in the path and goes back to whoever sent it; so does
+/// the prefix that they were asked for below.
 pub(crate) fn segment_settings(
     keys: &WriteKeys,
     key: &str,
+    prefix: &str,
     headers: &HeaderMap,
 ) -> Result<Value, Refusal> {
-    keys.owner(&Credentials::in_path(key), None)?;
+    keys.owner(&Credentials::in_path(key), None)?.judge_origin(headers)?;
     let mut integration = json!({
         "apiKey": key,
         "addBundledMetadata": true,
@@ -26,7 +28,7 @@ pub(crate) fn segment_settings(
     });
     // Without a host the SDK would go to Segment's own, so it is told one whenever it is known.
     if let (Some(host), Some(members)) = (host(headers), integration.as_object_mut()) {
-        members.insert("apiHost".to_owned(), json!(format!("{host}/v1")));
+        members.insert("apiHost".to_owned(), json!(format!("{host}{prefix}/v1")));
         members.insert("protocol".to_owned(), json!(scheme(headers)));
     }
     Ok(json!({
@@ -53,6 +55,7 @@ pub(crate) fn rudder_source_config(
     uri: &Uri,
 ) -> Result<Value, Refusal> {
     let door = keys.owner(&Credentials::of(headers, uri), None)?;
+    door.judge_origin(headers)?;
     let off = json!({ "enabled": false });
     Ok(json!({
         "source": {

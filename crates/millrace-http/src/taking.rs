@@ -14,6 +14,7 @@ use axum::extract::Request;
 use axum::http::header::{self, HeaderMap, HeaderName};
 use axum::http::request::Parts;
 use bytes::Bytes;
+use ipnet::IpNet;
 use tokio::sync::{Semaphore, SemaphorePermit};
 
 use millrace_govern::Circumstances;
@@ -27,9 +28,11 @@ use millrace_protocol::inflate::{decode_body, is_compressed};
 
 use crate::answer::Refusal;
 use crate::body::{Budget, Reservation, discard, read_body};
+use crate::counts::{Counters, Marks};
 use crate::doors::{CurrentDoors, Doors, Entrance};
 use crate::options::CollectorOptions;
 use crate::peer::client_ip;
+use crate::rate::{MeterId, Meters, Moment};
 
 /// How much of a refused body is read and thrown away so that its sender hears why. It costs time on
 /// the wire only, and that is bounded as well.
@@ -48,10 +51,12 @@ pub(crate) struct Collector {
     pub(crate) doors: CurrentDoors,
     pub(crate) limits: Limits,
     pub(crate) request_timeout: Duration,
-    pub(crate) trusted_proxies: Vec<IpAddr>,
+    pub(crate) trusted_proxies: Vec<IpNet>,
     pub(crate) intake: Arc<dyn Intake>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) entropy: Arc<dyn Entropy>,
+    pub(crate) counters: Counters,
+    pub(crate) meters: Meters,
     budget: Arc<Budget>,
     heavy: Semaphore,
 }
@@ -88,7 +93,6 @@ pub(crate) struct Taken {
     /// everything was set aside because the key was revoked: that is answered as if it were taken.
     pub(crate) set_aside: Vec<(usize, Code, String)>,
     /// The number of items.
-    #[expect(dead_code, reason = "the answers of other protocols count it")]
     pub(crate) items: usize,
 }
 
@@ -141,6 +145,8 @@ impl Collector {
             limits: options.limits,
             request_timeout: options.request_timeout,
             trusted_proxies: options.trusted_proxies,
+            counters: Counters::default(),
+            meters: Meters::default(),
             budget: Budget::new(options.max_in_flight_bytes),
             heavy: Semaphore::new(HEAVY_AT_ONCE),
             intake,
@@ -169,6 +175,9 @@ impl Collector {
                 Err(refusal)
             }
         };
+        if let Err(refusal) = &taken {
+            Marks::refused(&head, refusal.code);
+        }
         (head, taken)
     }
 
@@ -211,7 +220,7 @@ impl Collector {
         received: Received,
         decode: impl FnOnce(&Collector, &mut Received) -> Result<Decoded, Refusal> + Send + 'static,
     ) -> Result<Taken, Refusal> {
-        let (Prepared { batch, revoked }, _reservation) = if received.is_heavy() {
+        let (Prepared { batch, revoked, meter }, _reservation) = if received.is_heavy() {
             let slot = heavy_slot(&self.heavy, self.request_timeout).await?;
             let collector = Arc::clone(&self);
             let work = move || collector.prepare(received, decode);
@@ -234,9 +243,13 @@ impl Collector {
             }
         }
         match tokio::time::timeout(self.request_timeout, self.intake.admit(batch)).await {
-            Ok(admitted) => {
-                taken.admitted = Some(admitted.map_err(Refusal::from)?);
+            Ok(Ok(admitted)) => {
+                taken.admitted = Some(admitted);
                 Ok(taken)
+            }
+            Ok(Err(error)) => {
+                self.meters.refund(meter, taken.items);
+                Err(Refusal::from(error))
             }
             // It may be stored yet; the client's resend is then found to be a duplicate.
             Err(_) => Err(Refusal::overloaded("writing takes too long at the moment")),
@@ -250,13 +263,19 @@ impl Collector {
         decode: impl FnOnce(&Collector, &mut Received) -> Result<Decoded, Refusal>,
     ) -> Result<(Prepared, Reservation), Refusal> {
         let Decoded { door, mut batch } = decode(self, &mut received)?;
+        Marks::pipeline(&received.head, &door.id);
+        door.judge_origin(&received.head.headers)?;
+        let moment = Moment { now: received.at, elapsed: self.clock.elapsed() };
+        self.meters
+            .charge(door.meter(), &door.limits, batch.items.len(), moment)
+            .map_err(|wait| Refusal::too_fast(wait, received.at))?;
         door.rules.govern(&mut batch, &received.circumstances());
         let revoked = door.is_revoked_at(received.at);
         if revoked {
             // After the rules: what they take out must not be kept here, either.
             set_all_aside(&mut batch);
         }
-        Ok((Prepared { batch, revoked }, received.reservation))
+        Ok((Prepared { batch, revoked, meter: door.meter() }, received.reservation))
     }
 }
 
@@ -265,6 +284,8 @@ struct Prepared {
     batch: Batch,
     /// True when it came with a revoked key.
     revoked: bool,
+    /// What it was counted on.
+    meter: MeterId,
 }
 
 /// Sets the events of a revoked key aside, whole, so that they can be fed in again. What is broken

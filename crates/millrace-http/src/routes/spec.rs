@@ -2,13 +2,13 @@
 
 use std::sync::Arc;
 
-use axum::Router;
 use axum::body::Body;
 use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, Request, State};
 use axum::http::header::HeaderMap;
 use axum::http::{Response, Uri};
 use axum::routing::{MethodRouter, get, post};
+use axum::{Extension, Router};
 
 use millrace_model::event::EventKind;
 use millrace_model::passage::Origin;
@@ -16,7 +16,9 @@ use millrace_protocol::segment::{Admission, Call, Envelope};
 
 use super::preflighted;
 use crate::answer::{Refusal, answer, show};
+use crate::counts::Marks;
 use crate::keys::Credentials;
+use crate::paths::RoutePrefix;
 use crate::startup;
 use crate::taking::{Collector, Decoded, Received};
 
@@ -60,7 +62,13 @@ fn call_route(call: Call) -> MethodRouter<Arc<Collector>> {
         let (head, taken) = collector
             .take(
                 request,
-                move |doors, _| doors.keys.check_early(&early),
+                move |doors, head| match doors.keys.check_early(&early)? {
+                    Some(entrance) => {
+                        Marks::pipeline(head, &entrance.id);
+                        entrance.judge_origin(&head.headers)
+                    }
+                    None => Ok(()),
+                },
                 move |collector, received| decode(collector, received, call, &credentials),
             )
             .await;
@@ -94,11 +102,14 @@ fn decode(
 async fn segment_settings(
     State(collector): State<Arc<Collector>>,
     key: Result<Path<String>, PathRejection>,
+    prefix: Option<Extension<RoutePrefix>>,
     headers: HeaderMap,
 ) -> Response<Body> {
     // What is no text is no key. axum's own answer has no CORS headers and is no JSON.
     let key = key.map_or_else(|_| String::new(), |Path(key)| key);
-    show(startup::segment_settings(&collector.doors.get().keys, &key, &headers), &headers)
+    let prefix = prefix.map(|Extension(prefix)| prefix.0).unwrap_or_default();
+    let keys = &collector.doors.get().keys;
+    show(startup::segment_settings(keys, &key, &prefix, &headers), &headers)
 }
 
 async fn rudder_source_config(

@@ -74,7 +74,7 @@ fn unreadable() -> Vec<(&'static str, Request<Body>, Wanted)> {
             Refused(413, Code::TooManyEvents),
         ),
         ("depth 100,000", request("/v1/track", nested(100_000)), Refused(400, Code::TooDeep)),
-        ("no path", request("/v1/merge", "{}"), Refused(404, Code::UnknownPath)),
+        ("no path", request("/v1/nowhere", "{}"), Refused(404, Code::UnknownPath)),
         ("no path at all", method(Method::GET, "/"), Refused(404, Code::UnknownPath)),
         ("GET", method(Method::GET, "/v1/track"), Refused(405, Code::MethodNotAllowed)),
         ("DELETE", method(Method::DELETE, "/v1/batch"), Refused(405, Code::MethodNotAllowed)),

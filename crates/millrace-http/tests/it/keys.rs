@@ -82,7 +82,7 @@ async fn the_key_is_looked_for_in_order() {
 async fn only_a_trusted_proxy_is_believed_about_the_client() {
     let open = TestCollector::new();
     let behind = TestCollector::with(CollectorOptions {
-        trusted_proxies: vec!["203.0.113.9".parse().unwrap(), "10.0.0.1".parse().unwrap()],
+        trusted_proxies: vec!["203.0.113.9/32".parse().unwrap(), "10.0.0.0/8".parse().unwrap()],
         ..CollectorOptions::default()
     });
     // The connection comes from 203.0.113.9.

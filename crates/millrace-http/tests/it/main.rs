@@ -10,6 +10,7 @@
 
 mod bad_input;
 mod cors;
+mod door;
 mod edge;
 mod fixtures;
 mod keys;

@@ -6,7 +6,7 @@ use axum::Router;
 use axum::body::Body;
 use axum::http::{HeaderMap, Method, Request, StatusCode};
 use http_body_util::BodyExt;
-use millrace_http::{CollectorOptions, PeerAddress, PipelineOptions, WriteKey, collector};
+use millrace_http::{CollectorHandle, CollectorOptions, PeerAddress, PipelineOptions, WriteKey};
 use millrace_model::code::Code;
 use millrace_model::entropy::SeededEntropy;
 use millrace_model::event::{Batch, Event, Item, SetAside};
@@ -92,6 +92,7 @@ pub(crate) struct TestCollector {
     pub(crate) router: Router,
     pub(crate) intake: Arc<RecordingIntake>,
     pub(crate) clock: Arc<ManualClock>,
+    pub(crate) handle: CollectorHandle,
 }
 
 impl TestCollector {
@@ -130,13 +131,13 @@ impl TestCollector {
     pub(crate) fn of(options: CollectorOptions) -> TestCollector {
         let clock = Arc::new(ManualClock::at(NOW));
         let intake = Arc::new(RecordingIntake::default());
-        let router = collector(
+        let handle = CollectorHandle::new(
             options,
             Arc::clone(&intake) as Arc<dyn Intake>,
             Arc::clone(&clock) as Arc<dyn Clock>,
             Arc::new(SeededEntropy::new(1)),
         );
-        TestCollector { router, intake, clock }
+        TestCollector { router: handle.router(), intake, clock, handle }
     }
 
     pub(crate) async fn send(&self, request: Request<Body>) -> Answered {

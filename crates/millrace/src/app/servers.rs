@@ -135,6 +135,7 @@ fn collector_options(config: &Config) -> CollectorOptions {
     let mut options = CollectorOptions {
         pipelines: config.pipelines.iter().map(|pipeline| pipeline.door.clone()).collect(),
         trusted_proxies: config.server.trusted_proxies.clone(),
+        other_paths: config.server.other_paths.clone(),
         ..CollectorOptions::default()
     };
     let limits = &mut options.limits;

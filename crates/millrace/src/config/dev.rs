@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use millrace_http::{PipelineOptions, WriteKey};
+use millrace_http::{OtherPaths, PipelineOptions, WriteKey};
 use millrace_model::code::Code;
 use millrace_model::diagnostic::Diagnostic;
 use millrace_model::id::IdError;
@@ -95,6 +95,7 @@ fn build(
             manage: None,
             admin_token: Secret::new("dev-admin-token"),
             trusted_proxies: Vec::new(),
+            other_paths: OtherPaths::default(),
         },
         limits: Limits::default(),
         log: Log::default(),

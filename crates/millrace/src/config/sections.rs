@@ -3,7 +3,7 @@
 //! Each section first asks for all its keys, so that unknown ones are told whatever else is wrong,
 //! and then reads them. References between sections are checked last, when all names are known.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use millrace_model::code::Code;
@@ -17,6 +17,7 @@ use super::tree::{Config, Limits, Log, Server};
 
 mod connection;
 mod integrations;
+mod paths;
 mod pipelines;
 mod twin;
 
@@ -114,13 +115,15 @@ fn read_server(mut section: Section<'_>, report: &mut Report<'_>) -> Option<Serv
     let collect = section.optional("collect");
     let manage = section.optional("manage");
     let proxies = section.optional("trusted_proxies");
+    let [prefixes, routes] = ["prefixes", "routes"].map(|key| section.optional(key));
     let example = "admin_token = { env = \"MILLRACE_ADMIN_TOKEN\" }";
     let admin_token = section.required(report, "admin_token", example);
     section.finish(report);
     let collect = address(collect.as_ref(), report, SocketAddr::from(([127, 0, 0, 1], 8080)));
     let manage_at = address(manage.as_ref(), report, SocketAddr::from(([127, 0, 0, 1], 8084)));
     let admin_token = admin_token.and_then(|field| secrets::read(&field, report, Literal::Warned));
-    let trusted_proxies = read_proxies(proxies.as_ref(), report);
+    let trusted_proxies = paths::read_proxies(proxies.as_ref(), report);
+    let other_paths = paths::read(prefixes.as_ref(), routes.as_ref(), report);
     let (collect, manage_at) = (collect?, manage_at?);
     let field_at = manage.as_ref().map_or(section.at, Field::at);
     if collect == manage_at && collect.port() != 0 {
@@ -143,28 +146,13 @@ fn read_server(mut section: Section<'_>, report: &mut Report<'_>) -> Option<Serv
         );
     }
     let manage = Some(manage_at);
-    Some(Server { collect, manage, admin_token: admin_token?, trusted_proxies: trusted_proxies? })
-}
-
-fn read_proxies(field: Option<&Field<'_>>, report: &mut Report<'_>) -> Option<Vec<IpAddr>> {
-    let Some(field) = field else { return Some(Vec::new()) };
-    let mut proxies = Some(Vec::new());
-    for one in field.list(report, "addresses such as \"10.0.0.7\"")? {
-        let Some(text) = one.text(report, "\"10.0.0.7\"") else {
-            proxies = None;
-            continue;
-        };
-        match (text.parse(), &mut proxies) {
-            (Ok(address), Some(proxies)) => proxies.push(address),
-            (Ok(_), None) => {}
-            (Err(_), _) => {
-                let fix = "write an IP address, without port or mask".to_owned();
-                one.wrong(report, &format!("is no address: `{text}`"), Some(fix));
-                proxies = None;
-            }
-        }
-    }
-    proxies
+    Some(Server {
+        collect,
+        manage,
+        admin_token: admin_token?,
+        trusted_proxies: trusted_proxies?,
+        other_paths,
+    })
 }
 
 fn read_limits(mut section: Section<'_>, report: &mut Report<'_>) -> Limits {

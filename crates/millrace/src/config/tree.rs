@@ -1,14 +1,15 @@
 //! The configuration as plain data: what the rest of the binary is wired from.
 
 use std::collections::BTreeMap;
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use ipnet::IpNet;
 use millrace_blueprint::Parameters;
 use millrace_delivery::mixpanel::vendor_settings::OtherCredentials;
 use millrace_delivery::mixpanel::{MixpanelOptions, OptionsError};
-use millrace_http::PipelineOptions;
+use millrace_http::{OtherPaths, PipelineOptions};
 use millrace_model::code::Code;
 use millrace_model::diagnostic::{Diagnostic, Severity};
 use millrace_model::id::{IntegrationId, PipelineId};
@@ -42,8 +43,10 @@ pub struct Server {
     pub manage: Option<SocketAddr>,
     /// What the management API asks for.
     pub admin_token: Secret,
-    /// The proxies whose `X-Forwarded-For` says where a request came from.
-    pub trusted_proxies: Vec<IpAddr>,
+    /// The networks of the proxies whose `X-Forwarded-For` says where a request came from.
+    pub trusted_proxies: Vec<IpNet>,
+    /// Under which other paths the collector's routes are found.
+    pub other_paths: OtherPaths,
 }
 
 /// What one request and one process may cost.

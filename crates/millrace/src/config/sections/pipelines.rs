@@ -1,5 +1,6 @@
 //! `[[pipelines]]`: who may send what to a collection endpoint, and what its door does with it.
 
+mod admission;
 mod write_keys;
 
 use millrace_http::PipelineOptions;
@@ -16,6 +17,8 @@ pub(super) fn read(sections: Vec<Section<'_>>, report: &mut Report<'_>) -> Vec<N
         let example = "write_keys = [{ env = \"SHOP_WRITE_KEY\" }]";
         let write_keys = section.required(report, "write_keys", example);
         let parameters = section.optional("parameters");
+        let [origins, require_origin, limits] =
+            ["origins", "require_origin", "limits"].map(|key| section.optional(key));
         section.finish(report);
         let id = id.and_then(|field| Some((name_text(&field, report)?, field)));
         let known = pipelines.iter().filter_map(|pipeline| pipeline.value.as_ref());
@@ -23,10 +26,17 @@ pub(super) fn read(sections: Vec<Section<'_>>, report: &mut Report<'_>) -> Vec<N
         let known: Vec<_> = known.map(|key| &key.key).collect();
         let keys = write_keys.map(|field| write_keys::read(&field, &known, report));
         let keys = keys.unwrap_or_default();
+        let origins = admission::read_origins(origins.as_ref(), require_origin.as_ref(), report);
+        let limits = admission::read_limits(limits.as_ref(), report);
         let Some((name, field)) = id else { continue };
         let Some(id) = identifier::<PipelineId>(&field, name, report) else { continue };
         refuse_second(&pipelines, name, field.at(), "pipeline", report);
-        let door = PipelineOptions { write_keys: keys, ..PipelineOptions::new(id.clone()) };
+        let door = PipelineOptions {
+            write_keys: keys,
+            origins,
+            limits,
+            ..PipelineOptions::new(id.clone())
+        };
         let value = read_parameters(parameters.as_ref(), section.at, report)
             .map(|parameters| Pipeline { id, door, parameters });
         pipelines.push(Named { name: name.to_owned(), at: section.at, value });

@@ -50,3 +50,46 @@ fn wrong_doors_are_told_with_their_place() {
         assert!(found[0].contains(words) && found[0].contains("millrace.toml:"), "{found:#?}");
     }
 }
+
+#[test]
+fn origins_limits_and_other_paths_are_read() {
+    let text = changed(
+        "[{ env = \"KEY\" }]",
+        "[\"k\"]\norigins = [\"https://shop.example\"]\nrequire_origin = true\n\
+         limits = { requests_per_second = 5, events_per_day = 7 }",
+    );
+    let text = text.replace(
+        "[server]",
+        "[server]\nprefixes = [\"/x\"]\nroutes = { \"/t1\" = \"/track\" }\n\
+         trusted_proxies = [\"10.0.0.0/8\", \"::1\", \"::ffff:10.1.1.1\"]",
+    );
+    let (config, _) = parse(&text).unwrap();
+    let limits = config.pipelines[0].door.limits;
+    assert_eq!((limits.requests_per_second, limits.events_per_second), (Some(5), None));
+    assert_eq!((limits.burst_seconds, limits.events_per_day), (2, Some(7)));
+    let proxies = config.server.trusted_proxies.iter().map(ToString::to_string);
+    assert_eq!(proxies.collect::<Vec<_>>(), ["10.0.0.0/8", "::1/128", "10.1.1.1/32"]);
+    let paths = format!("{:?}", config.server.other_paths);
+    assert!(paths.contains("\"/x\"") && paths.contains("\"/t1\", \"/track\""), "{paths}");
+}
+
+#[test]
+fn wrong_origins_limits_and_paths_are_told() {
+    for (text, words) in [
+        (
+            changed("write_keys", "origins = [\"shop.example\"]\nwrite_keys"),
+            "must begin with https",
+        ),
+        (changed("write_keys", "origins = \"https://a.example\"\nwrite_keys"), "list of origins"),
+        (changed("write_keys", "require_origin = 1\nwrite_keys"), "must be true or false"),
+        (changed("write_keys", "limits = { events_per_second = 0 }\nwrite_keys"), "must be 1 to"),
+        (changed("write_keys", "limits = { per_day = 1 }\nwrite_keys"), "MR5003"),
+        (changed("[server]", "[server]\nprefixes = [\"x/\"]"), "must be a path such as"),
+        (changed("[server]", "[server]\nroutes = { t1 = \"/track\" }"), "on both sides"),
+        (changed("[server]", "[server]\ntrusted_proxies = [\"10.0.0.7/8\"]"), "behind its mask"),
+    ] {
+        let found = mistakes(&text);
+        assert_eq!(found.len(), 1, "{text}: {found:#?}");
+        assert!(found[0].contains(words), "{found:#?}");
+    }
+}
