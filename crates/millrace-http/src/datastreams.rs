@@ -136,11 +136,12 @@ fn is_organisation(name: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::options::PipelineOptions;
     use millrace_model::secret::Secret;
 
     fn datastreams(options: &[AdobeOptions]) -> Datastreams {
         let door = |place: usize| {
-            Arc::new(Door { id: format!("p{place}").parse().unwrap(), rules: Arc::default() })
+            Arc::new(Door::of(&PipelineOptions::new(format!("p{place}").parse().unwrap())))
         };
         let doors: Vec<_> = (0..options.len()).map(door).collect();
         Datastreams::new(options.iter().zip(&doors))

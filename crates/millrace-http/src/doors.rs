@@ -32,6 +32,15 @@ pub(crate) struct Door {
 }
 
 impl Door {
+    pub(crate) fn of(options: &PipelineOptions) -> Door {
+        Door {
+            id: options.id.clone(),
+            rules: Arc::clone(&options.rules),
+            limits: options.limits,
+            origins: options.origins.clone(),
+        }
+    }
+
     /// Judges the head of a request: may a page of this origin send here?
     pub(crate) fn judge_origin(&self, request: &HeaderMap) -> Result<(), Refusal> {
         self.origins.judge(request)
@@ -89,17 +98,8 @@ pub(crate) struct Doors {
 
 impl Doors {
     pub(crate) fn new(pipelines: &[PipelineOptions], seed: u64) -> Doors {
-        let doors: Vec<Arc<Door>> = pipelines
-            .iter()
-            .map(|options| {
-                Arc::new(Door {
-                    id: options.id.clone(),
-                    rules: Arc::clone(&options.rules),
-                    limits: options.limits,
-                    origins: options.origins.clone(),
-                })
-            })
-            .collect();
+        let doors: Vec<Arc<Door>> =
+            pipelines.iter().map(|options| Arc::new(Door::of(options))).collect();
         let owned = pipelines.iter().zip(&doors);
         let keys = owned.flat_map(|(options, door)| {
             options.write_keys.iter().map(move |key| (key.clone(), Arc::clone(door)))

@@ -1,25 +1,22 @@
 //! Adobe's Edge Network API: what its clients need to hear, and what is stored.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use axum::body::Body;
 use axum::http::{Method, Request, StatusCode};
 use base64::Engine;
-use millrace_http::{AdobeOptions, CollectorOptions, PipelineOptions, collector};
+use millrace_http::{AdobeOptions, CollectorOptions, PipelineOptions};
 use millrace_model::disposition::FilterReason;
-use millrace_model::entropy::SeededEntropy;
 use millrace_model::event::{Event, Item};
-use millrace_model::intake::{AdmitError, Intake};
+use millrace_model::intake::AdmitError;
 use millrace_model::passage::Origin;
 use millrace_model::secret::Secret;
-use millrace_model::time::{Clock, ManualClock};
 use millrace_protocol::edge::{cookie_of_ecid, ecid_of_fpid};
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
 use crate::fixtures::{recordings, request_of};
-use crate::recording::{Answered, NOW, RecordingIntake, TestCollector, posting};
+use crate::recording::{Answered, TestCollector, posting};
 
 const ORGANISATION: &str = "FAKEORG0001@AdobeOrg";
 const COOKIE: &str = "kndctr_FAKEORG0001_AdobeOrg_identity";
@@ -41,19 +38,11 @@ fn web() -> AdobeOptions {
 }
 
 fn with(pipelines: Vec<PipelineOptions>) -> TestCollector {
-    let intake = Arc::new(RecordingIntake::default());
     let mut options = CollectorOptions { pipelines, ..CollectorOptions::default() };
     options.limits.body_bytes = 64 << 10;
     options.limits.batch_events = 3;
     options.limits.event_bytes = 4 << 10;
-    let clock = Arc::new(ManualClock::at(NOW));
-    let router = collector(
-        options,
-        Arc::clone(&intake) as Arc<dyn Intake>,
-        Arc::clone(&clock) as Arc<dyn Clock>,
-        Arc::new(SeededEntropy::new(1)),
-    );
-    TestCollector { router, intake, clock }
+    TestCollector::of(options)
 }
 
 fn edge() -> TestCollector {
