@@ -135,11 +135,22 @@ fn refused(refusal: &Refusal) -> Response<Body> {
         reason = %refusal.message,
         "request refused"
     );
-    let body = serde_json::json!({
+    let mut body = serde_json::json!({
         "success": false,
         "code": refusal.code.as_str(),
         "message": refusal.message,
     });
+    // Datafly's clients read the code of an error there (`reference/datafly-adobe.md` 1.10); those of
+    // RudderStack need `code` and `message` at the top, and have them all the same.
+    if let (Code::MissingWriteKey | Code::UnknownWriteKey, Some(members)) =
+        (refusal.code, body.as_object_mut())
+    {
+        let error = serde_json::json!({
+            "code": "INVALID_PIPELINE_KEY",
+            "message": refusal.message,
+        });
+        members.insert("error".to_owned(), error);
+    }
     let mut response = Response::new(Body::from(body.to_string()));
     *response.status_mut() = refusal.status;
     if let Some(span) = refusal.retry_after {

@@ -65,6 +65,9 @@ impl CollectorHandle {
             .route("/readyz", get(ready))
             .merge(routes::spec::routes())
             .merge(routes::quiet::routes())
+            .merge(routes::pixel::routes())
+            .merge(routes::webhook::routes())
+            .merge(routes::syft::routes())
             .method_not_allowed_fallback(method_not_allowed)
             .fallback(other_path)
             .with_state(Arc::clone(&self.collector))
@@ -120,14 +123,17 @@ async fn method_not_allowed(headers: HeaderMap) -> Response<Body> {
 
 /// Paths that configuration names, which no table of routes can hold.
 async fn other_path(State(collector): State<Arc<Collector>>, request: Request) -> Response<Body> {
-    match routes::edge::answer(collector, request).await {
+    let request = match routes::edge::answer(Arc::clone(&collector), request).await {
+        Ok(answered) => return answered,
+        Err(request) => request,
+    };
+    match routes::syft::on_own_path(collector, request).await {
         Ok(answered) => answered,
-        Err(request) => unknown_path(request.headers()),
+        Err(request) => answer(Err(no_such_path()), request.headers()),
     }
 }
 
-fn unknown_path(headers: &HeaderMap) -> Response<Body> {
+pub(crate) fn no_such_path() -> Refusal {
     let message = "there is no such path here: see docs/collector.md for those that there are";
-    let refusal = Refusal::new(StatusCode::NOT_FOUND, Code::UnknownPath, message);
-    answer(Err(refusal), headers)
+    Refusal::new(StatusCode::NOT_FOUND, Code::UnknownPath, message)
 }

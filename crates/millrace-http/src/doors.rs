@@ -4,6 +4,7 @@
 //! [`Doors`] never changes. New settings are a new one, put in the place of the old between two
 //! requests; a request keeps the one that it began with.
 
+use std::collections::HashMap;
 use std::ops::Deref;
 use std::sync::{Arc, PoisonError, RwLock};
 
@@ -17,7 +18,7 @@ use millrace_model::time::UnixMillis;
 use crate::answer::Refusal;
 use crate::datastreams::Datastreams;
 use crate::keys::{Credentials, WriteKeys};
-use crate::options::PipelineOptions;
+use crate::options::{CookieOptions, DataflyOptions, PipelineOptions, WebhookOptions};
 use crate::origins::Origins;
 use crate::rate::{MeterId, RateLimits};
 use crate::write_key::{KeyState, WriteKey};
@@ -28,6 +29,8 @@ pub(crate) struct Door {
     pub(crate) id: PipelineId,
     pub(crate) rules: Arc<Rules>,
     pub(crate) limits: RateLimits,
+    pub(crate) datafly: DataflyOptions,
+    pub(crate) cookie: Option<CookieOptions>,
     origins: Origins,
 }
 
@@ -37,6 +40,8 @@ impl Door {
             id: options.id.clone(),
             rules: Arc::clone(&options.rules),
             limits: options.limits,
+            datafly: options.datafly.clone(),
+            cookie: options.cookie.clone(),
             origins: options.origins.clone(),
         }
     }
@@ -94,6 +99,19 @@ impl Deref for Entrance {
 pub(crate) struct Doors {
     pub(crate) keys: WriteKeys,
     pub(crate) datastreams: Datastreams,
+    /// Those that know secrets for signed calls.
+    pub(crate) signing: Vec<Arc<Door>>,
+    /// By id.
+    pub(crate) webhooks: HashMap<String, Webhook>,
+    /// By the path of their own.
+    pub(crate) syft: HashMap<String, Arc<Door>>,
+}
+
+/// A webhook and its pipeline.
+#[derive(Clone, Debug)]
+pub(crate) struct Webhook {
+    pub(crate) door: Arc<Door>,
+    pub(crate) options: WebhookOptions,
 }
 
 impl Doors {
@@ -106,7 +124,20 @@ impl Doors {
         });
         let datastreams =
             Datastreams::new(pipelines.iter().map(|options| &options.adobe).zip(&doors));
-        Doors { keys: WriteKeys::new(keys, seed), datastreams }
+        let keys = WriteKeys::new(keys, seed);
+        let signs = |door: &&Arc<Door>| !door.datafly.hmac_secrets.is_empty();
+        let signing = doors.iter().filter(signs).cloned().collect();
+        let (mut webhooks, mut syft) = (HashMap::new(), HashMap::new());
+        for (options, door) in pipelines.iter().zip(&doors) {
+            for webhook in &options.webhooks {
+                let found = Webhook { door: Arc::clone(door), options: webhook.clone() };
+                webhooks.entry(webhook.id.clone()).or_insert(found);
+            }
+            if let Some(path) = &options.syft_path {
+                syft.entry(path.clone()).or_insert_with(|| Arc::clone(door));
+            }
+        }
+        Doors { keys, datastreams, signing, webhooks, syft }
     }
 
     /// Where a request leads to, as far as its address alone says it: all that is known of a

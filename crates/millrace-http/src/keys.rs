@@ -117,6 +117,16 @@ impl Credentials {
         Credentials { basic: Some(Secret::new(key)), ..Credentials::default() }
     }
 
+    /// True when a bearer token is all that there is.
+    pub(crate) fn is_bearer_alone(&self) -> bool {
+        self.bearer.is_some() && self.basic.is_none() && self.query.is_none()
+    }
+
+    /// A key that stands in a query under whatever name.
+    pub(crate) fn in_query(key: Option<Secret>) -> Credentials {
+        Credentials { query: key, ..Credentials::default() }
+    }
+
     pub(crate) fn of(headers: &HeaderMap, uri: &Uri) -> Credentials {
         let mut found = Credentials { query: query_key(uri), ..Credentials::default() };
         let Some(value) = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok())

@@ -23,6 +23,8 @@
 //! | `paths` | prefixes and other names of the routes |
 //! | `rate` | how much one key may send |
 //! | `keys` | write keys: where they stand in a request and whose they are |
+//! | `signature` | HMACs of requests: Datafly's, and those of webhooks |
+//! | `cookie` | the anonymous id that a browser keeps as a cookie |
 //! | `peer` | the address of the client |
 //! | `startup` | what browser SDKs ask before they send |
 //! | `write_deadline` | cutting off clients that do not read |
@@ -31,6 +33,7 @@
 mod answer;
 mod body;
 pub mod collector;
+mod cookie;
 mod counts;
 mod datastreams;
 mod doors;
@@ -43,6 +46,7 @@ mod peer;
 mod rate;
 mod routes;
 pub mod server;
+mod signature;
 mod startup;
 mod taking;
 pub mod tls;
@@ -52,7 +56,10 @@ mod write_key;
 pub use collector::{CollectorHandle, collector};
 pub use counts::Counts;
 pub use management::{Overview, management};
-pub use options::{AdobeOptions, CollectorOptions, PipelineOptions};
+pub use options::{
+    AdobeOptions, CollectorOptions, CookieOptions, DataflyOptions, PipelineOptions, WebhookOptions,
+    WebhookProof,
+};
 pub use origins::{OriginError, Origins};
 pub use paths::{OtherPaths, PathError};
 pub use peer::PeerAddress;

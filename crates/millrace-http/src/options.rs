@@ -1,5 +1,7 @@
 //! The settings of a collector and of its pipelines, as plain data.
 
+mod sources;
+
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -13,6 +15,7 @@ use crate::origins::Origins;
 use crate::paths::OtherPaths;
 use crate::rate::RateLimits;
 use crate::write_key::WriteKey;
+pub use sources::{CookieOptions, DataflyOptions, WebhookOptions, WebhookProof};
 
 /// One pipeline, as far as the collector is concerned.
 #[derive(Clone, Debug)]
@@ -29,6 +32,14 @@ pub struct PipelineOptions {
     pub rules: Arc<Rules>,
     /// How Adobe's clients reach it.
     pub adobe: AdobeOptions,
+    /// How calls of Datafly's clients and servers are treated.
+    pub datafly: DataflyOptions,
+    /// The cookie that gives browsers an anonymous id; none by default.
+    pub cookie: Option<CookieOptions>,
+    /// Its webhooks. An id must be unique over all pipelines; else the first has it.
+    pub webhooks: Vec<WebhookOptions>,
+    /// The path of its own for uploads of Syft's clients, such as `/api/syft`. Likewise.
+    pub syft_path: Option<String>,
 }
 
 /// How Adobe's clients reach a pipeline: the Web SDK and whoever calls the Edge Network API.
@@ -62,6 +73,10 @@ impl PipelineOptions {
             origins: Origins::default(),
             limits: RateLimits::default(),
             rules: Arc::default(),
+            datafly: DataflyOptions::default(),
+            cookie: None,
+            webhooks: Vec::new(),
+            syft_path: None,
         }
     }
 }

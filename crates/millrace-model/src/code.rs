@@ -84,6 +84,14 @@ codes! {
     BearerRefused = "MR1023";
     /// The body is of a media type that is not taken here.
     MediaTypeRefused = "MR1024";
+    /// The pipeline takes signed requests only, and this one is not signed.
+    UnsignedRequest = "MR1025";
+    /// The signature of the request does not fit its body, its time or any known secret.
+    SignatureRefused = "MR1026";
+    /// The signature of the request is too old, or made for a time to come.
+    SignatureExpired = "MR1027";
+    /// There is no such webhook.
+    UnknownWebhook = "MR1028";
 
     /// The item is not a JSON object.
     NotAnObject = "MR1101";
@@ -103,6 +111,10 @@ codes! {
     BadNumber = "MR1108";
     /// The event holds text that is not valid Unicode.
     BadText = "MR1109";
+    /// The data of the pixel cannot be read.
+    BadPixel = "MR1115";
+    /// The payload of the webhook does not have what its mapping needs.
+    UnmappedPayload = "MR1116";
 
     /// The alias joins two known users, which simplified identity merge cannot do.
     AliasOfTwoUsers = "MR2001";

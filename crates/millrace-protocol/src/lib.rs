@@ -18,6 +18,9 @@
 //! | [`inflate`] | gzip, byte order mark and UTF-8 repair |
 //! | [`json`] | a JSON scanner that validates in one pass and never recurses |
 //! | [`segment`] | the Segment and RudderStack calls |
+//! | [`pixel`] | image requests of Segment, RudderStack and Datafly |
+//! | [`webhook`] | payloads of other systems, by a declared mapping |
+//! | [`syft`] | Syft's upload form |
 //! | [`edge`] | the events of Adobe's Edge Network, and the cookies beside them |
 
 pub mod edge;
@@ -25,7 +28,10 @@ pub mod error;
 pub mod inflate;
 pub mod json;
 pub mod limits;
+pub mod pixel;
 pub mod segment;
+pub mod syft;
+pub mod webhook;
 
 pub use error::DecodeError;
 pub use limits::Limits;

@@ -12,7 +12,7 @@ pub struct Span {
 }
 
 impl Span {
-    fn new(start: usize, end: usize) -> Span {
+    pub(crate) fn new(start: usize, end: usize) -> Span {
         // Bodies are held below 4 GiB by `decode_body`; past it the span is empty, not wrong.
         match (u32::try_from(start), u32::try_from(end)) {
             (Ok(start), Ok(end)) => Span { start, end },

@@ -82,6 +82,9 @@ impl Envelope {
         self.check_form(item, admission.limits)?;
         let kind = self.kind(item)?;
         self.check_ids(item, kind)?;
+        if self.strict {
+            self.check_strict(item)?;
+        }
         let message_id = match self.id(item.message_id, "messageId")? {
             Some(id) => id.into_owned(),
             // Without hyphens it leaves room for the place of a further row in front of it.
@@ -149,7 +152,7 @@ impl Envelope {
     /// needs no person, and some systems send events that belong to none.
     fn check_ids(&self, item: &RawItem, kind: EventKind) -> Result<(), Refusal> {
         let user = self.id(item.user_id, "userId")?;
-        let anonymous = self.id(item.anonymous_id, "anonymousId")?;
+        let anonymous = self.anonymous_id(item)?;
         // Which trait holds the group's id is for the blueprint to say, too.
         self.id(item.group_id, "groupId")?;
         let previous = self.id(item.previous_id, "previousId")?;
@@ -170,6 +173,12 @@ impl Envelope {
         }
     }
 
+    /// The anonymous id, or the one that was given to those without.
+    pub(super) fn anonymous_id(&self, item: &RawItem) -> Result<Option<Cow<'_, str>>, Refusal> {
+        let own = self.id(item.anonymous_id, "anonymousId")?;
+        Ok(own.or_else(|| self.given_anonymous_id.as_deref().map(Cow::Borrowed)))
+    }
+
     fn check_event_name(&self, item: &RawItem) -> Result<(), Refusal> {
         match item.event.of(&self.body) {
             b"" | b"\"\"" | b"null" => {
@@ -181,7 +190,11 @@ impl Envelope {
     }
 
     /// An id as text. Missing, null and empty are the same; numbers count as their own text.
-    fn id(&self, span: Span, field: &'static str) -> Result<Option<Cow<'_, str>>, Refusal> {
+    pub(super) fn id(
+        &self,
+        span: Span,
+        field: &'static str,
+    ) -> Result<Option<Cow<'_, str>>, Refusal> {
         let raw = span.of(&self.body);
         match raw.first() {
             None | Some(b'n') => Ok(None),
@@ -214,10 +227,12 @@ impl Envelope {
     }
 
     fn event_body(&self, item: &RawItem) -> Bytes {
-        if !item.has_write_key() && !self.shared.changes_items() {
+        let given = self.given_anonymous_id.as_deref();
+        let given = given.filter(|_| self.lacks_own_anonymous_id(item));
+        if !item.has_write_key() && !self.shared.changes_items() && given.is_none() {
             return self.body.slice(item.whole.range());
         }
-        Bytes::from(rebuild(&self.body, item, &self.shared))
+        Bytes::from(rebuild(&self.body, item, &self.shared, given))
     }
 
     /// A hash of the item as it came, but for the value of `sentAt`.
@@ -235,13 +250,13 @@ impl Envelope {
     /// The item as it came, without a write key, cut at the limit.
     fn set_aside(&self, item: &RawItem, refusal: Refusal, admission: &Admission<'_>) -> SetAside {
         let body = if item.has_write_key() {
-            Bytes::from(rebuild(&self.body, item, &Shared::default()))
+            Bytes::from(rebuild(&self.body, item, &Shared::default(), None))
         } else {
             self.body.slice(item.whole.range())
         };
         let kind = match self.call {
             Call::Single(kind) => Some(kind),
-            Call::Batch => None,
+            Call::Typed | Call::Batch => None,
         };
         SetAside {
             origin: admission.origin,

@@ -6,6 +6,7 @@ use bytes::Bytes;
 use millrace_model::secret::Secret;
 
 use super::Call;
+use super::rebuild::merge_objects;
 use super::scan::{RawItem, scan_context, scan_item};
 use crate::error::DecodeError;
 use crate::json::{Fault, MAX_DEPTH, Scanner, Span, name, text};
@@ -42,6 +43,10 @@ pub struct Envelope {
     pub(super) call: Call,
     pub(super) shared: Shared,
     pub(super) items: Vec<RawItem>,
+    /// Whether items are held to the rules of Datafly.
+    pub(super) strict: bool,
+    /// The id for items that have no `anonymousId`.
+    pub(super) given_anonymous_id: Option<String>,
     write_key: Option<Secret>,
 }
 
@@ -57,7 +62,7 @@ impl Envelope {
             return Err(DecodeError::Empty);
         }
         let read = match call {
-            Call::Single(_) => read_single(&mut scanner, &body),
+            Call::Single(_) | Call::Typed => read_single(&mut scanner, &body),
             Call::Batch => read_batch(&mut scanner, &body, limits),
         }?;
         scanner.end()?;
@@ -68,7 +73,54 @@ impl Envelope {
         if growth.saturating_mul(read.items.len()) > limits.inflated_bytes {
             return Err(DecodeError::TooLarge { limit: limits.inflated_bytes });
         }
-        Ok(Envelope { call, shared: read.shared, items: read.items, write_key, body })
+        Ok(Envelope {
+            call,
+            shared: read.shared,
+            items: read.items,
+            write_key,
+            body,
+            strict: false,
+            given_anonymous_id: None,
+        })
+    }
+
+    /// Holds every item to the rules of Datafly from here on: see [`super`], strictness.
+    pub fn be_strict(&mut self) {
+        self.strict = true;
+    }
+
+    /// True when an item has no `anonymousId`, or an empty one.
+    #[must_use]
+    pub fn lacks_anonymous_id(&self) -> bool {
+        self.items.iter().any(|item| item.is_object && self.lacks_own_anonymous_id(item))
+    }
+
+    /// Gives the items without an `anonymousId` this one. Their bytes are written anew.
+    pub fn give_anonymous_id(&mut self, id: &str) {
+        self.given_anonymous_id = Some(id.to_owned());
+    }
+
+    pub(super) fn lacks_own_anonymous_id(&self, item: &RawItem) -> bool {
+        matches!(item.anonymous_id.of(&self.body), b"" | b"null" | b"\"\"")
+    }
+
+    /// Sets the members of an object under the `context` of every item, whose own members win, as
+    /// those do that the batch shares. What is no JSON object changes nothing.
+    pub fn give_context(&mut self, context: &[u8]) {
+        let mut scanner = Scanner::new(context);
+        if scanner.peek() != Some(b'{') || scanner.value().is_err() || scanner.end().is_err() {
+            return;
+        }
+        let depth = scanner.deepest();
+        let shared = self.shared.context.of(&self.body);
+        let merged = merge_objects(if shared.is_empty() { b"{}" } else { shared }, context);
+        // Places are places in the body, so what is shared has to be in it.
+        let mut body = Vec::with_capacity(self.body.len().saturating_add(merged.len()));
+        body.extend_from_slice(&self.body);
+        body.extend_from_slice(&merged);
+        self.shared.context = Span::new(self.body.len(), body.len());
+        self.shared.depth = self.shared.depth.max(depth);
+        self.body = Bytes::from(body);
     }
 
     /// The write key that stands in the body, for clients that cannot send a header.
@@ -82,7 +134,9 @@ impl Envelope {
     #[must_use]
     pub fn admission_bytes(&self) -> usize {
         let shared = self.shared.context.len().saturating_add(self.shared.integrations.len());
-        let copies = self.shared.changes_items() || self.items.iter().any(RawItem::has_write_key);
+        let copies = self.shared.changes_items()
+            || self.given_anonymous_id.is_some()
+            || self.items.iter().any(RawItem::has_write_key);
         let copied = if copies { self.body.len() } else { 0 };
         self.items.len().saturating_mul(ITEM_BYTES.saturating_add(shared)).saturating_add(copied)
     }
@@ -116,6 +170,11 @@ fn read_batch(
     body: &[u8],
     limits: &Limits,
 ) -> Result<Read, DecodeError> {
+    if scanner.peek() == Some(b'[') {
+        let mut items = Vec::new();
+        read_items(scanner, body, limits, &mut items)?;
+        return Ok(Read { shared: Shared::default(), items, write_key: Span::default() });
+    }
     if scanner.peek() != Some(b'{') {
         // What is no JSON at all should hear that first.
         scanner.value()?;
@@ -125,12 +184,14 @@ fn read_batch(
     scanner.enter()?;
     let mut read =
         Read { shared: Shared::default(), items: Vec::new(), write_key: Span::default() };
-    let (mut first, mut has_batch) = (true, false);
+    // `events` is Datafly's name of the list; where both stand, `batch` counts.
+    let (mut first, mut has_batch, mut named_batch) = (true, false, false);
     while let Some(key) = scanner.next_key(&mut first)? {
         let is_object = scanner.peek() == Some(b'{');
         let only_object = |span: Span| if is_object { span } else { Span::default() };
         match name(key.of(body)).as_ref() {
-            b"batch" => {
+            list @ (b"batch" | b"events") if list == b"batch" || !named_batch => {
+                named_batch = list == b"batch";
                 read.items.clear();
                 has_batch = scanner.peek() == Some(b'[');
                 if has_batch {

@@ -10,16 +10,21 @@
 //!   business, nor is half a surrogate pair, unless it stands in a member that the door reads.
 //! - Years 1 and 9999 are times like others here; the mapping sets aside what Mixpanel refuses.
 //! - `timestamp` and `sentAt` of a batch go into the time of its events, not into their bytes.
+//!
+//! Strictness is the choice of a pipeline ([`Envelope::be_strict`]): a message must then have its
+//! `type`, an id of a person or device, objects where objects belong, and a readable time.
 
 mod admit;
 mod envelope;
 mod rebuild;
 mod scan;
+mod strict;
 mod time;
 
 pub use admit::Admission;
 pub(crate) use admit::{Refusal, time_at};
 pub use envelope::Envelope;
+pub(crate) use rebuild::each_member;
 pub use time::{SKEW_LIMIT_MILLIS, event_time};
 
 use millrace_model::event::EventKind;
@@ -29,6 +34,9 @@ use millrace_model::event::EventKind;
 pub enum Call {
     /// The body is one message of this kind, whatever its `type` says.
     Single(EventKind),
-    /// The body is `{"batch": [...]}` and each item has its own `type`.
+    /// The body is one message, which says its own `type`.
+    Typed,
+    /// The body is `{"batch": [...]}`, `{"events": [...]}` or a list alone, and each item has its own
+    /// `type`.
     Batch,
 }

@@ -5,13 +5,19 @@ use std::collections::HashSet;
 
 use super::envelope::Shared;
 use super::scan::RawItem;
-use crate::json::{Fault, Scanner, Span, name};
+use crate::json::{Fault, Scanner, Span, name, write_text};
 
-/// The bytes of an object item without `writeKey`, `shared` merged under it.
+/// The bytes of an object item without `writeKey`, `shared` merged under it, its `anonymousId`
+/// replaced by the one given.
 ///
 /// A member `context` or `integrations` that is missing or null becomes the shared one; two objects
 /// are merged member by member, the item's own winning; anything else stays as it is.
-pub(super) fn rebuild(body: &[u8], item: &RawItem, shared: &Shared) -> Vec<u8> {
+pub(super) fn rebuild(
+    body: &[u8],
+    item: &RawItem,
+    shared: &Shared,
+    anonymous_id: Option<&str>,
+) -> Vec<u8> {
     let room = item.whole.len() + shared.context.len() + shared.integrations.len() + 32;
     let mut object = ObjectWriter { out: Vec::with_capacity(room), first: true };
     object.out.push(b'{');
@@ -19,6 +25,7 @@ pub(super) fn rebuild(body: &[u8], item: &RawItem, shared: &Shared) -> Vec<u8> {
     let _: Result<(), Fault> = each_member(body, item.whole, |key, value| {
         match name(key.of(body)).as_ref() {
             b"writeKey" => {}
+            b"anonymousId" if anonymous_id.is_some() => {}
             // Of members with the same name only the last counts, and it is the one in `item`.
             b"context" if !shared.context.is_empty() => {
                 if value == item.context.whole {
@@ -39,12 +46,41 @@ pub(super) fn rebuild(body: &[u8], item: &RawItem, shared: &Shared) -> Vec<u8> {
     if item.integrations.is_empty() && !shared.integrations.is_empty() {
         object.member(b"\"integrations\"", shared.integrations.of(body));
     }
+    if let Some(id) = anonymous_id {
+        object.key(b"\"anonymousId\"");
+        write_text(id, &mut object.out);
+    }
+    object.out.push(b'}');
+    object.out
+}
+
+/// One object of the members of two; where both have a name, the first one's.
+pub(super) fn merge_objects(first: &[u8], second: &[u8]) -> Vec<u8> {
+    let mut object =
+        ObjectWriter { out: Vec::with_capacity(first.len() + second.len()), first: true };
+    object.out.push(b'{');
+    let mut names = HashSet::new();
+    let whole = |bytes: &[u8]| Span::new(0, bytes.len());
+    // Both were scanned before.
+    let _: Result<(), Fault> = each_member(first, whole(first), |key, value| {
+        names.insert(name(key.of(first)));
+        object.member(key.of(first), value.of(first));
+    });
+    let _: Result<(), Fault> = each_member(second, whole(second), |key, value| {
+        if !names.contains(&name(key.of(second))) {
+            object.member(key.of(second), value.of(second));
+        }
+    });
     object.out.push(b'}');
     object.out
 }
 
 /// Calls `visit` for every member of an object that was scanned before.
-fn each_member(body: &[u8], object: Span, mut visit: impl FnMut(Span, Span)) -> Result<(), Fault> {
+pub(crate) fn each_member(
+    body: &[u8],
+    object: Span,
+    mut visit: impl FnMut(Span, Span),
+) -> Result<(), Fault> {
     let mut scanner = Scanner::again(body, object);
     if scanner.peek() != Some(b'{') {
         return Ok(());

@@ -10,6 +10,7 @@
 )]
 
 mod bodies;
+mod datafly;
 mod door;
 mod edge;
 mod fixtures;

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use millrace_http::{OtherPaths, PipelineOptions, WriteKey};
+use millrace_http::{DataflyOptions, OtherPaths, PipelineOptions, WriteKey};
 use millrace_model::code::Code;
 use millrace_model::diagnostic::Diagnostic;
 use millrace_model::id::IdError;
@@ -53,6 +53,11 @@ fn build(
 ) -> Result<Config, IdError> {
     let door = PipelineOptions {
         write_keys: vec![WriteKey::active("dev-write-key")],
+        datafly: DataflyOptions {
+            hmac_secrets: vec![Secret::new("dev-secret")],
+            ..DataflyOptions::default()
+        },
+        syft_path: Some("/api/syft".to_owned()),
         ..PipelineOptions::new("dev".parse()?)
     };
     let pipeline = Pipeline { id: door.id.clone(), door, parameters: parameters() };

@@ -1,6 +1,7 @@
 //! `[[pipelines]]`: who may send what to a collection endpoint, and what its door does with it.
 
 mod admission;
+mod sources;
 mod write_keys;
 
 use millrace_http::PipelineOptions;
@@ -12,6 +13,7 @@ use super::{Named, identifier, name_text, refuse_second};
 
 pub(super) fn read(sections: Vec<Section<'_>>, report: &mut Report<'_>) -> Vec<Named<Pipeline>> {
     let mut pipelines: Vec<Named<Pipeline>> = Vec::new();
+    let mut used = sources::Used::default();
     for mut section in sections {
         let id = section.required(report, "id", "id = \"shop\"");
         let example = "write_keys = [{ env = \"SHOP_WRITE_KEY\" }]";
@@ -19,6 +21,7 @@ pub(super) fn read(sections: Vec<Section<'_>>, report: &mut Report<'_>) -> Vec<N
         let parameters = section.optional("parameters");
         let [origins, require_origin, limits] =
             ["origins", "require_origin", "limits"].map(|key| section.optional(key));
+        let sources = sources::Sources::ask(&mut section, report);
         section.finish(report);
         let id = id.and_then(|field| Some((name_text(&field, report)?, field)));
         let known = pipelines.iter().filter_map(|pipeline| pipeline.value.as_ref());
@@ -31,12 +34,13 @@ pub(super) fn read(sections: Vec<Section<'_>>, report: &mut Report<'_>) -> Vec<N
         let Some((name, field)) = id else { continue };
         let Some(id) = identifier::<PipelineId>(&field, name, report) else { continue };
         refuse_second(&pipelines, name, field.at(), "pipeline", report);
-        let door = PipelineOptions {
+        let mut door = PipelineOptions {
             write_keys: keys,
             origins,
             limits,
             ..PipelineOptions::new(id.clone())
         };
+        sources.read(&mut door, &mut used, report);
         let value = read_parameters(parameters.as_ref(), section.at, report)
             .map(|parameters| Pipeline { id, door, parameters });
         pipelines.push(Named { name: name.to_owned(), at: section.at, value });
