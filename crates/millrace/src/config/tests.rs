@@ -1,5 +1,7 @@
 //! Whole files, and what is said about them.
 
+mod sources;
+
 mod door;
 
 use std::path::Path;
