@@ -4,15 +4,12 @@
 //! read: what is read and not yet in the window is at most two portions. When the window is full
 //! the driver takes nothing, and so nothing more is read.
 
-use std::sync::Arc;
-
 use millrace_model::code::Code;
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
 use super::mapping::{Portion, Workshop};
-use super::seams::{EventSource, MapEvents};
-use crate::mixpanel::Projects;
+use super::seams::EventSource;
 
 /// What the feeder hands on.
 #[derive(Debug)]
@@ -45,14 +42,9 @@ impl Drop for Feed {
     }
 }
 
-pub(super) fn start(
-    source: Box<dyn EventSource>,
-    mapping: Arc<dyn MapEvents>,
-    projects: Arc<Projects>,
-    read_bytes: usize,
-) -> Feed {
+pub(super) fn start(source: Box<dyn EventSource>, workshop: Workshop, read_bytes: usize) -> Feed {
     let (send, portions) = mpsc::channel(1);
-    let task = tokio::spawn(feed(source, Workshop::new(mapping, projects), read_bytes, send));
+    let task = tokio::spawn(feed(source, workshop, read_bytes, send));
     Feed { portions, task }
 }
 

@@ -7,6 +7,8 @@ use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
 
 use super::driver::Driver;
+use super::gate::Gate;
+use super::mapping::Workshop;
 use super::seams::EventSink;
 use super::status::{IntegrationState, IntegrationStatus};
 use super::{EngineOptions, EngineParts, feeder};
@@ -43,7 +45,9 @@ pub(super) fn start(options: EngineOptions, parts: EngineParts) -> EngineHandle 
     let sink = Arc::clone(&parts.sink);
     let projects = Arc::new(options.projects.clone());
     let mapping = Arc::clone(&parts.mapping);
-    let feed = feeder::start(parts.source, mapping, projects, options.read_bytes);
+    let gate = Gate { required: options.required_consent.clone(), known: parts.consents };
+    let workshop = Workshop::new(mapping, projects, gate);
+    let feed = feeder::start(parts.source, workshop, options.read_bytes);
     let driver =
         Driver::new(options, feed, parts.sink, parts.transport, parts.clock, parts.entropy, show);
     let task = tokio::spawn(driver.run(command_queue));

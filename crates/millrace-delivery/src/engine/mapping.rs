@@ -18,8 +18,9 @@ use millrace_model::row::{Mapped, Row, Rows};
 use millrace_model::time::UnixMillis;
 
 use super::corrected::Corrected;
+use super::gate::Gate;
 use super::seams::{MapEvent, MapEvents};
-use crate::journal::{Closed, OpenBatch};
+use crate::journal::{Closed, EventAt, OpenBatch};
 use crate::mixpanel::Projects;
 use crate::scheduler::MappedEvent;
 
@@ -102,12 +103,17 @@ pub(super) struct Workshop {
     mapping: Arc<dyn MapEvents>,
     mapper: Box<dyn MapEvent>,
     projects: Arc<Projects>,
+    gate: Gate,
     rows: Rows,
 }
 
 impl Workshop {
-    pub(super) fn new(mapping: Arc<dyn MapEvents>, projects: Arc<Projects>) -> Workshop {
-        Workshop { mapper: mapping.mapper(), mapping, projects, rows: Rows::default() }
+    pub(super) fn new(
+        mapping: Arc<dyn MapEvents>,
+        projects: Arc<Projects>,
+        gate: Gate,
+    ) -> Workshop {
+        Workshop { mapper: mapping.mapper(), mapping, projects, gate, rows: Rows::default() }
     }
 
     /// Maps the open events of some batches.
@@ -159,6 +165,10 @@ impl Workshop {
         perhaps_sent: bool,
         portion: &mut Portion,
     ) {
+        if let Some(closed) = self.gate.refuse(event, EventAt { at: position, received_at }) {
+            portion.closed.push(closed);
+            return;
+        }
         let view =
             EventView { kind: event.kind, facts: &event.facts, received_at, body: &event.body };
         self.rows.clear();

@@ -11,6 +11,7 @@
 //! | [`seams`] | where events come from and go to, and who maps them |
 //! | [`status`] | what an integration shows of itself |
 //! | `corrected` | the sums of what mapping changed or noticed |
+//! | `gate` | whether people allow what the integration is for |
 //! | `mapping` | a portion of events into rows; a panic costs one event |
 //! | `feeder` | reading and mapping ahead of the driver, by one portion |
 //! | `course` | the decisions: what leaves next, what answers change, pauses, probes; pure |
@@ -23,6 +24,7 @@
 //! - Nothing is sent before it was marked as being sent; rows that cannot be repeated wait until
 //!   that mark is on stable storage (DESIGN 9.15).
 //! - No profile or group row leaves before the token was proven (DESIGN 9.16).
+//! - No event is mapped whose person does not allow what the integration is for (DESIGN 9.8).
 //! - While the integration is paused nothing leaves but probes, and no event is charged anything.
 //! - Processor work (mapping, joining, compressing) runs on blocking threads, never on the
 //!   threads that answer the collector's clients.
@@ -33,6 +35,7 @@ mod driver;
 pub(crate) mod errand;
 mod feeder;
 mod flight;
+mod gate;
 mod handle;
 pub(crate) mod mapping;
 mod probing;
@@ -47,7 +50,7 @@ use millrace_model::entropy::Entropy;
 use millrace_model::id::IntegrationId;
 use millrace_model::time::Clock;
 
-use crate::journal::Journal;
+use crate::journal::{Journal, KnownConsents};
 use crate::mixpanel::{Projects, Transport};
 use crate::scheduler::Limits;
 
@@ -64,6 +67,9 @@ pub struct EngineOptions {
     pub projects: Projects,
     /// The bounds that it keeps.
     pub limits: Limits,
+    /// The categories of consent without which an event is not sent; default none. Canonical ones
+    /// or codes of a consent platform, in lower case.
+    pub required_consent: Vec<String>,
     /// How many bytes of stored events it reads and maps at a time.
     pub read_bytes: usize,
 }
@@ -77,6 +83,7 @@ impl EngineOptions {
             id,
             projects: projects.into(),
             limits: Limits::default(),
+            required_consent: Vec::new(),
             read_bytes: 256 * 1024,
         }
     }
@@ -114,6 +121,8 @@ pub struct EngineParts {
     pub source: Box<dyn EventSource>,
     /// Where their ends go.
     pub sink: Arc<dyn EventSink>,
+    /// What is known of people's consent.
+    pub consents: KnownConsents,
     /// Who maps them.
     pub mapping: Arc<dyn MapEvents>,
     /// What carries requests.
@@ -141,8 +150,10 @@ impl EngineParts {
             return Err(StartError::UnknownIntegration(integration.clone()));
         };
         let integration = integration.clone();
+        let consents = journal.consents();
         let sink = Arc::new(seams::JournalSink { journal, integration });
-        Ok(EngineParts { source: Box::new(reader), sink, mapping, transport, clock, entropy })
+        let source = Box::new(reader);
+        Ok(EngineParts { source, sink, consents, mapping, transport, clock, entropy })
     }
 }
 

@@ -21,9 +21,10 @@ use millrace_model::intake::{AdmitError, Admitted};
 use millrace_model::ledger::{LedgerSums, Tally};
 use millrace_model::passage::NoteKind;
 use millrace_model::record::{RecordError, encode_batch};
-use millrace_model::time::Clock;
+use millrace_model::time::{Clock, UnixMillis};
 
 use super::book::Book;
+use super::consents::{self, KnownConsents, Said};
 use super::dedupe::{Dedupe, First};
 use super::index::{
     BatchNote, Notes, PipelineNumber, Pipelines, SegmentIndex, claimed_id, keys_beside, low_half,
@@ -41,6 +42,7 @@ pub(super) const KIND_BATCH: u8 = 1;
 pub(super) const KIND_PROGRESS: u8 = 2;
 pub(super) const KIND_CHECKPOINT: u8 = 3;
 pub(super) const KIND_REFEED: u8 = 4;
+pub(super) const KIND_CONSENTS: u8 = 5;
 
 /// When a client should come back to a full disk.
 pub(super) const RETRY_DISK: Duration = Duration::from_secs(10);
@@ -64,6 +66,9 @@ pub(super) struct Stored {
     /// The number of its first ids, and the ids beside them.
     keys: u32,
     also: Vec<u64>,
+    /// What is said in it about consent, and when.
+    said: Vec<Said>,
+    received_at: UnixMillis,
 }
 
 impl Stored {
@@ -106,6 +111,8 @@ impl Stored {
         }
         let held = if set_aside.is_empty() { Vec::new() } else { Entry::of(batch, pipeline) };
         let (keys, also) = (0, Vec::new());
+        // What is fed again was said before, and may have been taken back since.
+        let said = if former.is_none() { consents::said_in(batch) } else { Vec::new() };
         Stored {
             note,
             received,
@@ -118,6 +125,8 @@ impl Stored {
             former,
             keys,
             also,
+            said,
+            received_at: batch.received_at,
         }
     }
 
@@ -175,6 +184,9 @@ pub(super) struct JournalCore<L> {
     pub(super) index_base: Seq,
     pub(super) recent: SharedRecent,
     pub(super) quarantine: Quarantine,
+    pub(super) consents: KnownConsents,
+    /// From which record on a restart has to hear again what was said about consent.
+    pub(super) consents_from: Seq,
     pub(super) last_checkpoint: Seq,
     /// The lowest position of any integration at that checkpoint: a replay needs the batches from
     /// here on.
@@ -196,6 +208,8 @@ impl<L: LogStore> JournalCore<L> {
         JournalCore {
             dedupe: Dedupe::new(options.dedupe_window, options.dedupe_cap),
             index_base: log.newest_base(),
+            consents: KnownConsents::default(),
+            consents_from: log.first(),
             quarantine: Quarantine::new(options.quarantine),
             log,
             clock,
@@ -466,6 +480,7 @@ impl<L: LogStore> JournalCore<L> {
         if let Some(former) = &stored.former {
             self.take_back(note.pipeline, former);
         }
+        self.consents.take(&stored.said, note.seq, stored.received_at);
         for (index, entry) in &stored.held {
             self.quarantine.hold(Position { seq: note.seq, index: *index }, *entry);
         }

@@ -13,6 +13,7 @@ use millrace_model::ledger::LedgerSums;
 use millrace_model::time::Clock;
 use tokio::sync::{oneshot, watch};
 
+use super::consents::KnownConsents;
 use super::core::{JournalCore, RETRY_OVERLOAD};
 use super::options::JournalOptions;
 use super::reader::Reader;
@@ -31,6 +32,7 @@ pub struct Journal {
     shared: Arc<Shared>,
     committed: watch::Receiver<Seq>,
     recent: SharedRecent,
+    consents: KnownConsents,
     integrations: Arc<[IntegrationId]>,
     queue_bytes: u64,
 }
@@ -80,6 +82,7 @@ impl Journal {
             shared: Arc::clone(&shared),
             committed: seen,
             recent: core.recent.clone(),
+            consents: core.consents.clone(),
             integrations,
             queue_bytes: core.options.queue_bytes,
         };
@@ -188,6 +191,12 @@ impl Journal {
         self.pending(integration) == 0
     }
 
+    /// The newest known consent of each person, which knows of every acknowledged batch.
+    #[must_use]
+    pub fn consents(&self) -> KnownConsents {
+        self.consents.clone()
+    }
+
     /// The newest items that did not end as delivered or duplicate, newest last. In memory only: a
     /// restart empties it.
     #[must_use]
@@ -272,6 +281,7 @@ mod tests {
             shared: Arc::new(Shared::new()),
             committed: seen,
             recent: SharedRecent::default(),
+            consents: KnownConsents::default(),
             integrations: Arc::from([]),
             queue_bytes: 1000,
         };

@@ -16,12 +16,13 @@
 //! | `dedupe`, `positions`, `book`, `recent` | message ids, what is open, the sums, the last bad ones |
 //! | `quarantine`, `refeed` | what was set aside at the door, and its way back in |
 //! | `trace` | everything that is known under a message id |
+//! | `consents` | the newest known consent of each person, and its record |
 //! | `progress`, `checkpoint`, `index` | the byte forms beside that of a batch |
 //!
 //! # Records
 //!
 //! Kind 1 is a batch (`millrace_model::record`), 2 progress (closes and sendings), 3 a checkpoint,
-//! 4 a batch that takes the place of an item which had been set aside.
+//! 4 a batch that takes the place of an item which had been set aside, 5 what is known of consent.
 //! A checkpoint stands at the beginning of every segment, and after some bytes; a restart reads the
 //! last one and what follows it. The index beside a sealed segment lists its batches and message
 //! ids; it is not synced, and made anew from the segment when it is missing or not whole.
@@ -40,6 +41,7 @@
 mod apply;
 mod book;
 mod checkpoint;
+mod consents;
 mod core;
 mod dedupe;
 mod handle;
@@ -62,6 +64,7 @@ mod upkeep;
 mod verify;
 mod writer;
 
+pub use consents::{EventAt, KnownConsents};
 pub use handle::{Journal, JournalWorker};
 pub use kept::kept_batches;
 pub use options::{JournalOptions, QuarantineOptions};

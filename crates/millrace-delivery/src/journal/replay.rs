@@ -12,11 +12,14 @@ use std::sync::Arc;
 
 use millrace_log::{LogError, LogStore};
 use millrace_model::id::{IntegrationId, PipelineId, Seq};
-use millrace_model::record::RecordError;
+use millrace_model::record::{RecordError, decode_batch};
 use millrace_model::time::{Clock, UnixMillis};
 
 use super::checkpoint;
-use super::core::{JournalCore, KIND_BATCH, KIND_CHECKPOINT, KIND_PROGRESS, KIND_REFEED, Stored};
+use super::consents::{self, Record};
+use super::core::{
+    JournalCore, KIND_BATCH, KIND_CHECKPOINT, KIND_CONSENTS, KIND_PROGRESS, KIND_REFEED, Stored,
+};
 use super::index::SegmentIndex;
 use super::options::JournalOptions;
 use super::positions::Track;
@@ -51,6 +54,7 @@ impl<L: LogStore> JournalCore<L> {
         }
         let mut core = JournalCore::blank(log, options, clock);
         let checkpoint = core.find_checkpoint()?;
+        core.hear_consents(checkpoint)?;
         core.load_indexes()?;
         core.replay(checkpoint.map_or(core.log.first(), Seq::next))?;
         let changed = core.reconcile()?;
@@ -119,6 +123,52 @@ impl<L: LogStore> JournalCore<L> {
             end = base;
         }
         Ok(None)
+    }
+
+    /// Restores what was known of consent at a checkpoint: the record before it says it, or from
+    /// where on it was said.
+    fn hear_consents(&mut self, checkpoint: Option<Seq>) -> Result<(), ReadError> {
+        let Some(checkpoint) = checkpoint else { return Ok(()) };
+        self.consents_from = checkpoint;
+        let before = Seq(checkpoint.0.saturating_sub(1));
+        let from = match self.consents_at(before)? {
+            None => return Ok(()),
+            Some(Record::Whole(consents)) => {
+                self.consents.restore(consents);
+                self.consents_from = before;
+                return Ok(());
+            }
+            Some(Record::From(from)) => from,
+        };
+        self.consents_from = from;
+        // At its beginning, nobody was known, and then it is no such record.
+        if let Some(Record::Whole(consents)) = self.consents_at(from)? {
+            self.consents.restore(consents);
+        }
+        self.each_record(from, checkpoint, |core, entry| {
+            let seq = entry.seq;
+            // What is fed again says nothing new.
+            if entry.kind == KIND_BATCH {
+                let batch = decode_batch(entry.payload)
+                    .map_err(|source| ReadError::Record { seq, source })?;
+                core.consents.take(&consents::said_in(&batch), seq, batch.received_at);
+            }
+            Ok(())
+        })
+    }
+
+    /// The consents record at a place; none when another record stands there.
+    fn consents_at(&mut self, seq: Seq) -> Result<Option<Record>, ReadError> {
+        if seq < self.log.first() {
+            return Ok(None);
+        }
+        let entry = self.log.read(seq, 0)?.into_iter().next();
+        match entry.filter(|entry| entry.seq == seq && entry.kind == KIND_CONSENTS) {
+            Some(entry) => consents::decode(entry.payload)
+                .map(Some)
+                .map_err(|source| ReadError::Record { seq, source }),
+            None => Ok(None),
+        }
     }
 
     /// Takes up the batches and message ids of all segments that are still needed.
@@ -198,7 +248,7 @@ impl<L: LogStore> JournalCore<L> {
                         core.apply(&section, false)?;
                     }
                 }
-                KIND_CHECKPOINT => {}
+                KIND_CHECKPOINT | KIND_CONSENTS => {}
                 _ => return Err(bad(RecordError::Bad("kind"))),
             }
             Ok(())

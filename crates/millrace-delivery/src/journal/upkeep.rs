@@ -9,7 +9,7 @@ use millrace_model::id::Seq;
 use millrace_model::time::UnixMillis;
 
 use super::checkpoint;
-use super::core::{JournalCore, KIND_CHECKPOINT};
+use super::core::{JournalCore, KIND_CHECKPOINT, KIND_CONSENTS};
 
 impl<L: LogStore> JournalCore<L> {
     /// Writes a checkpoint and drops old segments when it is time. Only between groups.
@@ -58,6 +58,7 @@ impl<L: LogStore> JournalCore<L> {
         for book in books.chain(self.unrouted.values_mut()) {
             book.fold(before);
         }
+        let said = self.append_consents()?;
         let (tracks, pipelines, unrouted) = (&self.tracks, &self.pipelines, &self.unrouted);
         let (quarantine, mut bytes) = (&self.quarantine, 0);
         let appended = self.log.append_with(KIND_CHECKPOINT, &mut |out| {
@@ -69,10 +70,24 @@ impl<L: LogStore> JournalCore<L> {
         self.log.commit()?;
         self.follow_roll();
         self.last_checkpoint = seq;
+        self.consents_from = said.unwrap_or(seq);
         self.checkpoint_low = self.low().unwrap_or(seq);
         self.since_checkpoint = 0;
         self.checkpoint_size = bytes as u64;
         Ok(())
+    }
+
+    /// Appends what is known of consent, whole once in a segment; from where on a restart has to
+    /// hear it again, or none when nobody is known.
+    fn append_consents(&mut self) -> Result<Option<Seq>, LogError> {
+        if self.consents.is_empty() {
+            return Ok(None);
+        }
+        let fresh = self.consents_from >= self.log.newest_base();
+        let from = fresh.then_some(self.consents_from);
+        let consents = &self.consents;
+        let seq = self.log.append_with(KIND_CONSENTS, &mut |out| consents.encode(from, out))?;
+        Ok(Some(from.unwrap_or(seq)))
     }
 
     /// The lowest position of any integration; none without integrations.
@@ -83,7 +98,7 @@ impl<L: LogStore> JournalCore<L> {
     /// Drops the segments that are older than the retention, closed for all integrations and not
     /// needed by the last checkpoint. One that cannot be removed stays until the next try.
     fn drop_old(&mut self) {
-        let needed = self.checkpoint_low.min(self.last_checkpoint);
+        let needed = self.checkpoint_low.min(self.last_checkpoint).min(self.consents_from);
         let now = self.clock.now();
         let segments = self.log.stats().segments;
         let after = segments.iter().skip(1);

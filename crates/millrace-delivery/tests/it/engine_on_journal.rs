@@ -22,7 +22,7 @@ use crate::world::{
     transport,
 };
 
-fn open(folder: &Path) -> (Journal, JournalWorker) {
+pub(crate) fn open(folder: &Path) -> (Journal, JournalWorker) {
     let integration: IntegrationId = "mixpanel".parse().unwrap();
     let pipeline: PipelineId = "dev".parse().unwrap();
     let options = JournalOptions {
@@ -35,7 +35,7 @@ fn open(folder: &Path) -> (Journal, JournalWorker) {
 }
 
 /// A batch whose items are no duplicates of each other.
-fn batch(first: u64, items: Vec<Item>) -> Batch {
+pub(crate) fn batch(first: u64, items: Vec<Item>) -> Batch {
     let pipeline: PipelineId = "dev".parse().unwrap();
     let number = |(at, mut item): (usize, Item)| {
         if let Item::Event(event) = &mut item {
@@ -63,7 +63,7 @@ fn start(journal: &Journal, transport: &Arc<ScriptTransport>) -> EngineHandle {
     Engine::start_with(options, parts)
 }
 
-fn quick_options() -> EngineOptions {
+pub(crate) fn quick_options() -> EngineOptions {
     let mut options = options();
     options.limits.linger = Duration::from_millis(1);
     options.limits.backoff_first = Duration::from_millis(1);
@@ -72,7 +72,7 @@ fn quick_options() -> EngineOptions {
 }
 
 /// A copy of a folder as a crash would leave it: only what has been written.
-fn copy(from: &Path, to: &Path) {
+pub(crate) fn copy(from: &Path, to: &Path) {
     for entry in std::fs::read_dir(from).unwrap() {
         let entry = entry.unwrap();
         let target = to.join(entry.file_name());

@@ -6,6 +6,7 @@
     reason = "the lints know functions with #[test], not what such functions call"
 )]
 
+mod consent;
 mod engine;
 mod engine_on_journal;
 mod far_end;

@@ -13,7 +13,7 @@ use millrace_delivery::engine::seams::{FlushFuture, NextFuture};
 use millrace_delivery::engine::{
     Engine, EngineHandle, EngineOptions, EngineParts, EventSink, EventSource, MapEvent, MapEvents,
 };
-use millrace_delivery::journal::{Closed, OpenBatch, ReadError};
+use millrace_delivery::journal::{Closed, KnownConsents, OpenBatch, ReadError};
 use millrace_delivery::mixpanel::{
     MixpanelOptions, Region, RequestParts, Response, Transport, TransportError, TransportErrorKind,
     TransportFuture,
@@ -344,6 +344,7 @@ impl World {
         let parts = EngineParts {
             source: Box::new(MemorySource(Arc::clone(&memory))),
             sink: Arc::new(MemorySink(Arc::clone(&memory))),
+            consents: KnownConsents::default(),
             mapping: Arc::new(ScriptMapper),
             transport: Arc::clone(&transport) as Arc<dyn Transport>,
             clock: Arc::new(ManualClock::at(UnixMillis(1_763_633_472_000))),

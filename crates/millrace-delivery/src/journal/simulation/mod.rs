@@ -4,6 +4,7 @@
 //! the ledger equals a recount of the log. An item that was set aside is held until it is fed again
 //! or makes room, and is counted once however often it is fed.
 
+mod consenting;
 mod feeding;
 mod situations;
 
@@ -24,6 +25,7 @@ use millrace_model::time::{Clock, ManualClock, UnixMillis};
 use millrace_testkit::sim_disk::{Fault, SimDisk};
 use proptest::prelude::*;
 
+use crate::journal::consents::KnownConsents;
 use crate::journal::core::JournalCore;
 use crate::journal::options::{JournalOptions, QuarantineOptions};
 use crate::journal::refeed::batch_of;
@@ -100,6 +102,8 @@ struct World {
     known: BTreeMap<(usize, u32), i64>,
     /// What the quarantine holds, with its pipeline.
     held: BTreeMap<Position, usize>,
+    /// What was said about consent.
+    heard: KnownConsents,
     /// The batches of the open group, with the item whose place one takes.
     group: Vec<(Seq, usize, Batch, Option<Position>)>,
 }
@@ -116,7 +120,7 @@ fn event(pipeline: usize, id: u32) -> Item {
             time_source: TimeSource::Client,
             client_ip: None,
         },
-        passage: millrace_model::passage::Passage::default(),
+        passage: consenting::passage(id),
         body_hash: u64::from(id),
         body: Bytes::from(vec![b'x'; 20 + id as usize * 3]),
     })
@@ -132,6 +136,7 @@ impl World {
             counted: BTreeMap::new(),
             known: BTreeMap::new(),
             held: BTreeMap::new(),
+            heard: KnownConsents::default(),
             group: Vec::new(),
         };
         world.core = Some(world.open(&INTEGRATIONS, &[]).unwrap());
@@ -191,12 +196,14 @@ impl World {
         if let Some(former) = former {
             self.release(former, pipeline);
         }
+        let mut repeated = Vec::new();
         for (item, index) in batch.items.iter().zip(0_u32..) {
             let known = self.is_known(pipeline, item, at);
             let [all, duplicates, asides, filtered] = self.counted.entry(pipeline).or_default();
             *all += 1;
             if known && former.is_none() {
                 *duplicates += 1;
+                repeated.push(index as usize);
                 continue;
             }
             if let Item::SetAside(_) = item {
@@ -213,6 +220,10 @@ impl World {
                     track.open.insert(Position { seq, index });
                 }
             }
+        }
+        // What is fed again was said before.
+        if former.is_none() {
+            self.hear(seq, batch, &repeated);
         }
     }
 
@@ -381,6 +392,7 @@ impl World {
         let verified = self.core().verify().unwrap();
         assert_eq!(verified.differences, Vec::<String>::new());
         self.check_held();
+        self.check_consents();
     }
 
     fn step(&mut self, action: &Action) {
