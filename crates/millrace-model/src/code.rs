@@ -115,6 +115,12 @@ codes! {
     BadPixel = "MR1115";
     /// The payload of the webhook does not have what its mapping needs.
     UnmappedPayload = "MR1116";
+    /// The record names a project token that belongs to no pipeline.
+    UnknownToken = "MR1110";
+    /// The change of a profile has no operator.
+    NoOperator = "MR1111";
+    /// The project token of the record was revoked.
+    RevokedToken = "MR1112";
 
     /// The alias joins two known users, which simplified identity merge cannot do.
     AliasOfTwoUsers = "MR2001";

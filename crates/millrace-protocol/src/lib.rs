@@ -21,6 +21,7 @@
 //! | [`pixel`] | image requests of Segment, RudderStack and Datafly |
 //! | [`webhook`] | payloads of other systems, by a declared mapping |
 //! | [`syft`] | Syft's upload form |
+//! | [`mixpanel`] | the calls of Mixpanel's own SDKs |
 //! | [`edge`] | the events of Adobe's Edge Network, and the cookies beside them |
 
 pub mod edge;
@@ -29,6 +30,7 @@ pub mod inflate;
 pub mod json;
 pub mod limits;
 pub mod pixel;
+pub mod mixpanel;
 pub mod segment;
 pub mod syft;
 pub mod webhook;

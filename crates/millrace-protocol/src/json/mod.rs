@@ -6,8 +6,10 @@
 //! struct gives up one of the three. It does not interpret numbers (`1e400` and 23 digits are good
 //! grammar) nor pair surrogates: [`text`] does, when a member is read.
 
+mod members;
 mod scanner;
 mod strings;
 
+pub(crate) use members::{ObjectWriter, each_item, each_member};
 pub use scanner::{Fault, MAX_DEPTH, Scanner, Span};
 pub use strings::{name, text, write_text};

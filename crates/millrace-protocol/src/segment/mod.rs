@@ -25,6 +25,7 @@ pub use admit::Admission;
 pub(crate) use admit::{Refusal, time_at};
 pub use envelope::Envelope;
 pub(crate) use rebuild::each_member;
+pub(crate) use time::numeric_time;
 pub use time::{SKEW_LIMIT_MILLIS, event_time};
 
 use millrace_model::event::EventKind;

@@ -19,7 +19,7 @@ const FIRST_NUMBER_MILLIS: f64 = 1e11;
 
 /// The time that a JSON number stands for: SDKs send text, but people who write the calls
 /// themselves send what their language calls the time.
-pub(super) fn numeric_time(number: &[u8]) -> Option<UnixMillis> {
+pub(crate) fn numeric_time(number: &[u8]) -> Option<UnixMillis> {
     let number: f64 = std::str::from_utf8(number).ok()?.parse().ok()?;
     let millis = if number.abs() < FIRST_NUMBER_MILLIS { number * 1000.0 } else { number };
     // A number before Mixpanel's calendar is no time but a count, or nothing at all. From 9e15 on

@@ -14,4 +14,5 @@ mod datafly;
 mod door;
 mod edge;
 mod fixtures;
+mod mixpanel;
 mod shared_members;
