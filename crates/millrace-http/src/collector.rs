@@ -63,6 +63,7 @@ impl CollectorHandle {
         let inner = Router::new()
             .route("/healthz", get(async || alive()))
             .route("/readyz", get(ready))
+            .merge(routes::mixpanel::routes())
             .merge(routes::spec::routes())
             .merge(routes::quiet::routes())
             .merge(routes::pixel::routes())

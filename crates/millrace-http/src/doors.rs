@@ -9,15 +9,18 @@ use std::ops::Deref;
 use std::sync::{Arc, PoisonError, RwLock};
 
 use axum::http::Uri;
-use axum::http::header::HeaderMap;
+use axum::http::header::{COOKIE, HeaderMap};
 use millrace_govern::Rules;
 
 use millrace_model::id::PipelineId;
+use millrace_model::secret::Secret;
 use millrace_model::time::UnixMillis;
+use millrace_protocol::edge::MixpanelCookie;
 
 use crate::answer::Refusal;
 use crate::datastreams::Datastreams;
 use crate::keys::{Credentials, WriteKeys};
+use crate::mixpanel_keys::MixpanelKeys;
 use crate::options::{CookieOptions, DataflyOptions, PipelineOptions, WebhookOptions};
 use crate::origins::Origins;
 use crate::rate::{MeterId, RateLimits};
@@ -32,11 +35,15 @@ pub(crate) struct Door {
     pub(crate) datafly: DataflyOptions,
     pub(crate) cookie: Option<CookieOptions>,
     origins: Origins,
+    /// The tokens of Mixpanel projects whose SDKs send here.
+    mixpanel_tokens: Vec<Secret>,
 }
 
 impl Door {
     pub(crate) fn of(options: &PipelineOptions) -> Door {
+        let tokens = options.mixpanel.tokens.iter().map(|token| token.key.clone());
         Door {
+            mixpanel_tokens: tokens.collect(),
             id: options.id.clone(),
             rules: Arc::clone(&options.rules),
             limits: options.limits,
@@ -44,6 +51,21 @@ impl Door {
             cookie: options.cookie.clone(),
             origins: options.origins.clone(),
         }
+    }
+
+    /// The ids in the cookie that Mixpanel's browser SDK keeps for one of the tokens of this
+    /// pipeline, from the lines of the header `Cookie`.
+    pub(crate) fn mixpanel_cookie(&self, headers: &HeaderMap) -> Option<MixpanelCookie> {
+        if self.mixpanel_tokens.is_empty() {
+            return None;
+        }
+        let lines = headers.get_all(COOKIE).iter().filter_map(|line| line.to_str().ok());
+        lines.flat_map(|line| line.split(';')).find_map(|pair| {
+            let (name, value) = pair.split_once('=')?;
+            let token = MixpanelCookie::token(name.trim())?;
+            let known = self.mixpanel_tokens.iter().any(|own| own.expose() == token);
+            if known { MixpanelCookie::parse(value.trim()) } else { None }
+        })
     }
 
     /// Judges the head of a request: may a page of this origin send here?
@@ -99,6 +121,7 @@ impl Deref for Entrance {
 pub(crate) struct Doors {
     pub(crate) keys: WriteKeys,
     pub(crate) datastreams: Datastreams,
+    pub(crate) mixpanel: MixpanelKeys,
     /// Those that know secrets for signed calls.
     pub(crate) signing: Vec<Arc<Door>>,
     /// By id.
@@ -137,7 +160,9 @@ impl Doors {
                 syft.entry(path.clone()).or_insert_with(|| Arc::clone(door));
             }
         }
-        Doors { keys, datastreams, signing, webhooks, syft }
+        let owned: Vec<_> = pipelines.iter().zip(&doors).collect();
+        let mixpanel = MixpanelKeys::new(&owned, seed);
+        Doors { keys, datastreams, mixpanel, signing, webhooks, syft }
     }
 
     /// Where a request leads to, as far as its address alone says it: all that is known of a

@@ -25,6 +25,7 @@
 //! | `keys` | write keys: where they stand in a request and whose they are |
 //! | `signature` | HMACs of requests: Datafly's, and those of webhooks |
 //! | `cookie` | the anonymous id that a browser keeps as a cookie |
+//! | `mixpanel_keys` | project tokens and credentials of Mixpanel's own SDKs |
 //! | `peer` | the address of the client |
 //! | `startup` | what browser SDKs ask before they send |
 //! | `write_deadline` | cutting off clients that do not read |
@@ -39,6 +40,7 @@ mod datastreams;
 mod doors;
 mod keys;
 pub mod management;
+mod mixpanel_keys;
 pub mod options;
 mod origins;
 mod paths;
@@ -57,8 +59,8 @@ pub use collector::{CollectorHandle, collector};
 pub use counts::Counts;
 pub use management::{Overview, management};
 pub use options::{
-    AdobeOptions, CollectorOptions, CookieOptions, DataflyOptions, PipelineOptions, WebhookOptions,
-    WebhookProof,
+    AdobeOptions, CollectorOptions, CookieOptions, DataflyOptions, MixpanelAccess, PipelineOptions,
+    WebhookOptions, WebhookProof,
 };
 pub use origins::{OriginError, Origins};
 pub use paths::{OtherPaths, PathError};

@@ -40,6 +40,8 @@ pub struct PipelineOptions {
     pub webhooks: Vec<WebhookOptions>,
     /// The path of its own for uploads of Syft's clients, such as `/api/syft`. Likewise.
     pub syft_path: Option<String>,
+    /// Whose calls of Mixpanel's own SDKs it takes.
+    pub mixpanel: MixpanelAccess,
 }
 
 /// How Adobe's clients reach a pipeline: the Web SDK and whoever calls the Edge Network API.
@@ -62,6 +64,18 @@ pub struct AdobeOptions {
     pub keep_decisioning: bool,
 }
 
+/// What Mixpanel's own SDKs show to send to a pipeline. Each belongs to one pipeline only; else the
+/// first has it.
+#[derive(Clone, Debug, Default)]
+pub struct MixpanelAccess {
+    /// The project tokens in the records; as the user of Basic authorization, too, for `/import`.
+    pub tokens: Vec<WriteKey>,
+    /// The API secrets that `/import` may be called with.
+    pub api_secrets: Vec<WriteKey>,
+    /// The service accounts that `/import` may be called with, each as `user:secret`.
+    pub service_accounts: Vec<WriteKey>,
+}
+
 impl PipelineOptions {
     /// A pipeline that nothing can reach yet and that takes everything.
     #[must_use]
@@ -77,6 +91,7 @@ impl PipelineOptions {
             cookie: None,
             webhooks: Vec::new(),
             syft_path: None,
+            mixpanel: MixpanelAccess::default(),
         }
     }
 }

@@ -22,14 +22,16 @@ use millrace_model::code::Code;
 use millrace_model::entropy::Entropy;
 use millrace_model::event::{Batch, Item, SetAside};
 use millrace_model::intake::{Admitted, Intake};
+use millrace_model::passage::Origin;
 use millrace_model::time::{Clock, UnixMillis};
 use millrace_protocol::Limits;
 use millrace_protocol::inflate::{decode_body, is_compressed};
+use millrace_protocol::mixpanel::offer;
 
 use crate::answer::Refusal;
 use crate::body::{Budget, Reservation, discard, read_body};
 use crate::counts::{Counters, Marks};
-use crate::doors::{CurrentDoors, Doors, Entrance};
+use crate::doors::{CurrentDoors, Door, Doors, Entrance};
 use crate::options::CollectorOptions;
 use crate::peer::client_ip;
 use crate::rate::{MeterId, Meters, Moment};
@@ -121,6 +123,19 @@ impl Received {
         self.head.headers.get(name.into())?.to_str().ok()
     }
 
+    /// Gives the events of other protocols the ids of the page's Mixpanel cookie, for blueprints to
+    /// use. Before the rules: what they take out goes here, too.
+    fn offer_mixpanel_cookie(&self, door: &Door, batch: &mut Batch) {
+        let Some(cookie) = door.mixpanel_cookie(&self.head.headers) else { return };
+        for item in &mut batch.items {
+            if let Item::Event(event) = item
+                && event.passage.origin != Origin::Mixpanel
+            {
+                event.body = offer(&event.body, &cookie);
+            }
+        }
+    }
+
     fn circumstances(&self) -> Circumstances<'_> {
         Circumstances {
             received_at: self.at,
@@ -163,6 +178,21 @@ impl Collector {
         request: Request,
         early: impl FnOnce(&Doors, &Parts) -> Result<(), Refusal>,
         decode: impl FnOnce(&Collector, &mut Received) -> Result<Decoded, Refusal> + Send + 'static,
+    ) -> (Arc<Parts>, Result<Taken, Refusal>) {
+        let alone = |collector: &Collector, received: &mut Received| {
+            decode(collector, received).map(|decoded| vec![decoded])
+        };
+        self.take_several(request, early, alone).await
+    }
+
+    /// The same for a protocol whose bodies can be for several pipelines, one batch each: what is
+    /// taken is durable as a whole, and a resend after a failure finds its first part to be
+    /// duplicates. `Taken::set_aside` then counts places in each batch.
+    pub(crate) async fn take_several(
+        self: Arc<Collector>,
+        request: Request,
+        early: impl FnOnce(&Doors, &Parts) -> Result<(), Refusal>,
+        decode: impl FnOnce(&Collector, &mut Received) -> Result<Vec<Decoded>, Refusal> + Send + 'static,
     ) -> (Arc<Parts>, Result<Taken, Refusal>) {
         let (parts, mut body) = request.into_parts();
         let head = Arc::new(parts);
@@ -208,7 +238,7 @@ impl Collector {
     async fn carry(
         self: Arc<Collector>,
         received: Received,
-        decode: impl FnOnce(&Collector, &mut Received) -> Result<Decoded, Refusal> + Send + 'static,
+        decode: impl FnOnce(&Collector, &mut Received) -> Result<Vec<Decoded>, Refusal> + Send + 'static,
     ) -> Result<Taken, Refusal> {
         tokio::spawn(async move { self.store(received, decode).await })
             .await
@@ -218,9 +248,9 @@ impl Collector {
     async fn store(
         self: Arc<Collector>,
         received: Received,
-        decode: impl FnOnce(&Collector, &mut Received) -> Result<Decoded, Refusal> + Send + 'static,
+        decode: impl FnOnce(&Collector, &mut Received) -> Result<Vec<Decoded>, Refusal> + Send + 'static,
     ) -> Result<Taken, Refusal> {
-        let (Prepared { batch, revoked, meter }, _reservation) = if received.is_heavy() {
+        let (prepared, _reservation) = if received.is_heavy() {
             let slot = heavy_slot(&self.heavy, self.request_timeout).await?;
             let collector = Arc::clone(&self);
             let work = move || collector.prepare(received, decode);
@@ -230,9 +260,19 @@ impl Collector {
         } else {
             self.prepare(received, decode)?
         };
-        let mut taken = Taken { items: batch.items.len(), ..Taken::default() };
+        let mut taken = Taken::default();
+        for part in prepared {
+            self.admit(part, &mut taken).await?;
+        }
+        Ok(taken)
+    }
+
+    async fn admit(&self, part: Prepared, taken: &mut Taken) -> Result<(), Refusal> {
+        let Prepared { batch, revoked, meter } = part;
+        let items = batch.items.len();
+        taken.items += items;
         if batch.items.is_empty() {
-            return Ok(taken);
+            return Ok(());
         }
         for (place, item) in batch.items.iter().enumerate() {
             if revoked {
@@ -245,10 +285,10 @@ impl Collector {
         match tokio::time::timeout(self.request_timeout, self.intake.admit(batch)).await {
             Ok(Ok(admitted)) => {
                 taken.admitted = Some(admitted);
-                Ok(taken)
+                Ok(())
             }
             Ok(Err(error)) => {
-                self.meters.refund(meter, taken.items);
+                self.meters.refund(meter, items);
                 Err(Refusal::from(error))
             }
             // It may be stored yet; the client's resend is then found to be a duplicate.
@@ -256,26 +296,41 @@ impl Collector {
         }
     }
 
-    /// Decodes a body and applies the rules of its pipeline.
+    /// Decodes a body and applies the rules of its pipelines.
     fn prepare(
         &self,
         mut received: Received,
-        decode: impl FnOnce(&Collector, &mut Received) -> Result<Decoded, Refusal>,
-    ) -> Result<(Prepared, Reservation), Refusal> {
-        let Decoded { door, mut batch } = decode(self, &mut received)?;
-        Marks::pipeline(&received.head, &door.id);
-        door.judge_origin(&received.head.headers)?;
+        decode: impl FnOnce(&Collector, &mut Received) -> Result<Vec<Decoded>, Refusal>,
+    ) -> Result<(Vec<Prepared>, Reservation), Refusal> {
+        let parts = decode(self, &mut received)?;
         let moment = Moment { now: received.at, elapsed: self.clock.elapsed() };
-        self.meters
-            .charge(door.meter(), &door.limits, batch.items.len(), moment)
-            .map_err(|wait| Refusal::too_fast(wait, received.at))?;
-        door.rules.govern(&mut batch, &received.circumstances());
-        let revoked = door.is_revoked_at(received.at);
-        if revoked {
-            // After the rules: what they take out must not be kept here, either.
-            set_all_aside(&mut batch);
+        for (place, Decoded { door, batch }) in parts.iter().enumerate() {
+            Marks::pipeline(&received.head, &door.id);
+            let entered = door.judge_origin(&received.head.headers).and_then(|()| {
+                let charged =
+                    self.meters.charge(door.meter(), &door.limits, batch.items.len(), moment);
+                charged.map_err(|wait| Refusal::too_fast(wait, received.at))
+            });
+            if let Err(refusal) = entered {
+                // All or nothing: what the others were charged is not taken, either.
+                for Decoded { door, batch } in parts.iter().take(place) {
+                    self.meters.refund(door.meter(), batch.items.len());
+                }
+                return Err(refusal);
+            }
         }
-        Ok((Prepared { batch, revoked, meter: door.meter() }, received.reservation))
+        let mut prepared = Vec::with_capacity(parts.len());
+        for Decoded { door, mut batch } in parts {
+            received.offer_mixpanel_cookie(&door, &mut batch);
+            door.rules.govern(&mut batch, &received.circumstances());
+            let revoked = door.is_revoked_at(received.at);
+            if revoked {
+                // After the rules: what they take out must not be kept here, either.
+                set_all_aside(&mut batch);
+            }
+            prepared.push(Prepared { batch, revoked, meter: door.meter() });
+        }
+        Ok((prepared, received.reservation))
     }
 }
 

@@ -119,8 +119,6 @@ codes! {
     UnknownToken = "MR1110";
     /// The change of a profile has no operator.
     NoOperator = "MR1111";
-    /// The project token of the record was revoked.
-    RevokedToken = "MR1112";
 
     /// The alias joins two known users, which simplified identity merge cannot do.
     AliasOfTwoUsers = "MR2001";

@@ -2,6 +2,7 @@
 //! its clients need to hear.
 
 pub(crate) mod edge;
+pub(crate) mod mixpanel;
 pub(crate) mod pixel;
 pub(crate) mod quiet;
 pub(crate) mod signed;

@@ -15,6 +15,8 @@ mod edge;
 mod fixtures;
 mod keys;
 mod management;
+mod mixpanel;
+mod mixpanel_fixtures;
 mod mobile;
 mod overload;
 mod recording;

@@ -113,7 +113,7 @@ mod tests {
     proptest! {
         #[test]
         fn no_bytes_panic(bytes in proptest::collection::vec(any::<u8>(), 0..80), text in "[{}\":,contexmipal1 ]{0,60}") {
-            for bytes in [Bytes::from(bytes.clone()), Bytes::from(text.clone())] {
+            for bytes in [Bytes::from(bytes), Bytes::from(text)] {
                 let _ = offer(&bytes, &cookie());
             }
         }

@@ -26,6 +26,14 @@ pub struct Options {
 }
 
 impl Options {
+    /// What a query says.
+    #[must_use]
+    pub fn of_query(query: &str) -> Options {
+        let mut options = Options::default();
+        options.take_in(query.as_bytes());
+        options
+    }
+
     /// Takes the fields of a query or a form in, and gives the bytes of its field `data`.
     pub(super) fn take_in(&mut self, fields: &[u8]) -> Option<Vec<u8>> {
         let mut data = None;

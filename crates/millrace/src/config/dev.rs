@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use millrace_http::{DataflyOptions, OtherPaths, PipelineOptions, WriteKey};
+use millrace_http::{DataflyOptions, MixpanelAccess, OtherPaths, PipelineOptions, WriteKey};
 use millrace_model::code::Code;
 use millrace_model::diagnostic::Diagnostic;
 use millrace_model::id::IdError;
@@ -58,6 +58,11 @@ fn build(
             ..DataflyOptions::default()
         },
         syft_path: Some("/api/syft".to_owned()),
+        mixpanel: MixpanelAccess {
+            tokens: vec![WriteKey::active("dev-token")],
+            api_secrets: vec![WriteKey::active("dev-secret")],
+            service_accounts: vec![WriteKey::active("dev.sa:dev-secret")],
+        },
         ..PipelineOptions::new("dev".parse()?)
     };
     let pipeline = Pipeline { id: door.id.clone(), door, parameters: parameters() };

@@ -1,6 +1,7 @@
 //! `[[pipelines]]`: who may send what to a collection endpoint, and what its door does with it.
 
 mod admission;
+mod mixpanel;
 mod sources;
 mod write_keys;
 
@@ -22,6 +23,7 @@ pub(super) fn read(sections: Vec<Section<'_>>, report: &mut Report<'_>) -> Vec<N
         let [origins, require_origin, limits] =
             ["origins", "require_origin", "limits"].map(|key| section.optional(key));
         let sources = sources::Sources::ask(&mut section, report);
+        let mixpanel = section.optional("mixpanel");
         section.finish(report);
         let id = id.and_then(|field| Some((name_text(&field, report)?, field)));
         let known = pipelines.iter().filter_map(|pipeline| pipeline.value.as_ref());
@@ -29,6 +31,10 @@ pub(super) fn read(sections: Vec<Section<'_>>, report: &mut Report<'_>) -> Vec<N
         let known: Vec<_> = known.map(|key| &key.key).collect();
         let keys = write_keys.map(|field| write_keys::read(&field, &known, report));
         let keys = keys.unwrap_or_default();
+        let known = pipelines.iter().filter_map(|pipeline| pipeline.value.as_ref());
+        let known: Vec<_> = known.map(|pipeline| &pipeline.door.mixpanel).collect();
+        let mixpanel = mixpanel.map(|field| mixpanel::read(&field, &known, report));
+        let mixpanel = mixpanel.unwrap_or_default();
         let origins = admission::read_origins(origins.as_ref(), require_origin.as_ref(), report);
         let limits = admission::read_limits(limits.as_ref(), report);
         let Some((name, field)) = id else { continue };
@@ -38,6 +44,7 @@ pub(super) fn read(sections: Vec<Section<'_>>, report: &mut Report<'_>) -> Vec<N
             write_keys: keys,
             origins,
             limits,
+            mixpanel,
             ..PipelineOptions::new(id.clone())
         };
         sources.read(&mut door, &mut used, report);
