@@ -58,7 +58,6 @@ impl CollectorHandle {
     }
 
     /// Its router.
-    #[must_use]
     pub fn router(&self) -> Router {
         let inner = Router::new()
             .route("/healthz", get(async || alive()))

@@ -34,6 +34,10 @@ pub trait Overview: Send + Sync {
     /// The integrations and how each is doing. Holds no secret.
     fn integrations(&self) -> Value;
 
+    /// The pipelines with their keys, of which no more than the end is shown, and how the
+    /// configuration file stands to what holds: an object.
+    fn pipelines(&self) -> Value;
+
     /// The same numbers in the text form of Prometheus.
     fn metrics(&self) -> String;
 
@@ -41,7 +45,8 @@ pub trait Overview: Send + Sync {
     fn set_aside(&self, limit: usize) -> Value;
 }
 
-/// The management router: `GET /api/v1/ledger`, `/api/v1/integrations`, `/api/v1/set-aside`,
+/// The management router: `GET /api/v1/ledger`, `/api/v1/integrations`, `/api/v1/pipelines`,
+/// `/api/v1/set-aside`,
 /// `/metrics`.
 ///
 /// An empty admin token lets nobody in. Everything else is below `/api`, and there is no answer to
@@ -51,6 +56,7 @@ pub fn management(admin_token: Secret, overview: Arc<dyn Overview>) -> Router {
     Router::new()
         .route("/api/v1/ledger", get(ledger))
         .route("/api/v1/integrations", get(integrations))
+        .route("/api/v1/pipelines", get(pipelines))
         .route("/api/v1/set-aside", get(set_aside))
         .route("/metrics", get(metrics))
         .route(
@@ -82,6 +88,10 @@ async fn ledger(State(state): State<Arc<Management>>, headers: HeaderMap) -> Res
 
 async fn integrations(State(state): State<Arc<Management>>, headers: HeaderMap) -> Response<Body> {
     state.show(&headers, |overview| json!({ "integrations": overview.integrations() })).await
+}
+
+async fn pipelines(State(state): State<Arc<Management>>, headers: HeaderMap) -> Response<Body> {
+    state.show(&headers, |overview| overview.pipelines()).await
 }
 
 async fn metrics(State(state): State<Arc<Management>>, headers: HeaderMap) -> Response<Body> {

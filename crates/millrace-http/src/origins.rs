@@ -5,6 +5,8 @@
 //! whole labels in the place of the star, never none and never a part of one. The origin `null`
 //! (files, sandboxed frames) is never among those of a list, because anybody can have it.
 
+use std::fmt;
+
 use axum::http::StatusCode;
 use axum::http::header::{self, HeaderMap};
 
@@ -65,6 +67,12 @@ impl Origins {
     /// Refuses what comes from no page: servers, and images of pages, which name no origin.
     pub fn require(&mut self) {
         self.required = true;
+    }
+
+    /// The list as it was read, for people to look at.
+    #[must_use]
+    pub fn list(&self) -> Vec<String> {
+        self.patterns.iter().map(Pattern::to_string).collect()
     }
 
     /// Judges the head of a request.
@@ -140,6 +148,14 @@ impl Pattern {
     }
 }
 
+impl fmt::Display for Pattern {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let star = if self.any_below { "*" } else { "" };
+        write!(f, "{}://{star}{}", self.scheme, self.host)?;
+        self.port.map_or(Ok(()), |port| write!(f, ":{port}"))
+    }
+}
+
 fn is_scheme_byte(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'-' | b'.')
 }
@@ -204,6 +220,8 @@ mod tests {
         let mut all = Origins::default();
         assert!(judged(&all, Some("null")) && judged(&all, Some("https://x.example")));
         all.require();
+        let listed = origins(&["HTTPS://*.Shop.example:443", "http://a.example:81"]);
+        assert_eq!(listed.list(), ["https://*.shop.example", "http://a.example:81"]);
         assert!(judged(&all, Some("https://x.example")));
         assert!(!judged(&all, None));
     }

@@ -29,6 +29,10 @@ impl Overview for FixedOverview {
         json!([{ "id": "mixpanel" }])
     }
 
+    fn pipelines(&self) -> Value {
+        json!({ "pipelines": [{ "id": "shop" }] })
+    }
+
     fn metrics(&self) -> String {
         "millrace_sending 1\n".to_owned()
     }

@@ -6,6 +6,7 @@
 use std::fmt::{Display, Write as _};
 
 use millrace_delivery::engine::{IntegrationState, IntegrationStatus};
+use millrace_http::Counts;
 use millrace_model::id::{IntegrationId, PipelineId};
 use millrace_model::ledger::LedgerSums;
 
@@ -80,6 +81,22 @@ pub(super) fn text(integrations: &[Numbers]) -> String {
     page.text
 }
 
+/// What the collector counts.
+pub(super) fn of_collector(counts: &Counts) -> String {
+    let mut page = Page::default();
+    page.family("millrace_collector_requests_total", "counter", "Requests by protocol.");
+    for (protocol, count) in &counts.requests {
+        page.line(&format!("protocol=\"{protocol}\""), count);
+    }
+    let help = "Requests that were refused, by code, and by pipeline if that was known by then.";
+    page.family("millrace_refusals_total", "counter", help);
+    for ((pipeline, code), count) in &counts.refusals {
+        let pipeline = pipeline.as_ref().map_or("", |id| id.as_str());
+        page.line(&format!("pipeline=\"{pipeline}\",code=\"{code}\""), count);
+    }
+    page.text
+}
+
 fn with_ledger(integrations: &[Numbers]) -> impl Iterator<Item = (&Numbers, &LedgerSums)> {
     integrations.iter().filter_map(|one| Some((one, one.ledger.as_ref()?)))
 }
@@ -95,6 +112,11 @@ impl Page {
         self.family = name;
         // Writing to a String cannot fail.
         let _ = writeln!(self.text, "# HELP {name} {help}\n# TYPE {name} {kind}");
+    }
+
+    fn line(&mut self, labels: &str, value: impl Display) {
+        let name = self.family;
+        let _ = writeln!(self.text, "{name}{{{labels}}} {value}");
     }
 
     fn value(&mut self, one: &Numbers, labels: &str, value: impl Display) {

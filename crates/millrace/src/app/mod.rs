@@ -7,8 +7,11 @@
 //! Only wiring: no decision about an event is made here.
 
 pub mod blueprints;
+mod doorkeeper;
 mod metrics;
 mod overview;
+mod quotas;
+mod restart;
 mod servers;
 
 use std::net::SocketAddr;
@@ -21,10 +24,12 @@ use millrace_delivery::engine::{Engine, EngineHandle, EngineOptions};
 use millrace_delivery::journal::{Journal, JournalError, JournalOptions, JournalWorker};
 use millrace_delivery::mixpanel::http::HttpTimeouts;
 use millrace_delivery::mixpanel::{HttpTransport, MixpanelOptions, Projects, Region};
+use millrace_http::CollectorHandle;
 use millrace_log::RealDisk;
 use millrace_model::code::Code;
 use millrace_model::entropy::{Entropy, SystemEntropy};
 use millrace_model::id::IntegrationId;
+use millrace_model::intake::Intake;
 use millrace_model::ledger::LedgerSums;
 use millrace_model::secret::Secret;
 use millrace_model::time::{Clock, SystemClock, UnixMillis};
@@ -34,6 +39,9 @@ use millrace_twin::{
 
 use crate::config::{Config, Connection, Destination, Integration, Twin, TwinProject, TwinViews};
 use crate::exit::Failure;
+
+use doorkeeper::Doorkeeper;
+use tokio::sync::watch;
 
 pub use servers::Addresses;
 
@@ -55,16 +63,23 @@ pub struct App {
     servers: servers::Servers,
     twin: Option<TwinServer>,
     integrations: Vec<IntegrationId>,
+    keeping: tokio::task::JoinHandle<()>,
+    stop_keeping: watch::Sender<bool>,
 }
 
 impl App {
     /// Starts everything; resolves when all addresses answer.
     ///
-    /// `plans` are those of `config.integrations`, in their order.
+    /// `plans` are those of `config.integrations`, in their order. `file` is where the configuration
+    /// stands, if it stands in one: what changes there takes effect as far as it can.
     ///
     /// # Errors
     /// When the log cannot be opened, an address is taken, or a part cannot be started.
-    pub async fn start(config: &Config, plans: Vec<Arc<Plan>>) -> Result<App, Failure> {
+    pub async fn start(
+        config: &Config,
+        plans: Vec<Arc<Plan>>,
+        file: Option<&Path>,
+    ) -> Result<App, Failure> {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock::default());
         let entropy: Arc<dyn Entropy> = Arc::new(SystemEntropy);
         let (journal, worker) = open_journal(config, &clock)?;
@@ -89,18 +104,20 @@ impl App {
             engines.push(engine);
         }
 
-        let overview = overview::JournalOverview::new(config, journal.clone(), &engines);
-        let servers = servers::Servers::start(
-            config,
-            listeners,
-            &journal,
-            Arc::new(overview),
-            &clock,
-            &entropy,
-        );
+        let intake: Arc<dyn Intake> = Arc::new(journal.clone());
+        let options = servers::collector_options(config);
+        let (clock_of_collector, entropy) = (Arc::clone(&clock), Arc::clone(&entropy));
+        let collector = CollectorHandle::new(options, intake, clock_of_collector, entropy);
+        let router = collector.router();
+        let keeper = Arc::new(Doorkeeper::new(config, collector, Arc::clone(&clock)));
+        let overview =
+            overview::JournalOverview::new(config, journal.clone(), &engines, Arc::clone(&keeper));
+        let servers = servers::Servers::start(config, listeners, router, Arc::new(overview));
+        let (stop_keeping, stop) = watch::channel(false);
+        let keeping = tokio::spawn(keeper.run(file.map(Path::to_owned), stop));
         let integrations =
             config.integrations.iter().map(|integration| integration.id.clone()).collect();
-        Ok(App { journal, worker, engines, servers, twin, integrations })
+        Ok(App { journal, worker, engines, servers, twin, integrations, keeping, stop_keeping })
     }
 
     /// Where everything listens.
@@ -134,6 +151,8 @@ impl App {
     /// Stops everything in order. What is open stays open and goes on at the next start.
     pub async fn stop(self) {
         self.servers.stop().await;
+        let _ = self.stop_keeping.send(true);
+        let _ = self.keeping.await;
         for engine in self.engines {
             engine.stop(STOP_DEADLINE).await;
         }

@@ -1,5 +1,7 @@
 //! What the management API shows, read from the journal and the engines.
 
+use std::sync::Arc;
+
 use millrace_delivery::engine::{EngineHandle, IntegrationState, IntegrationStatus};
 use millrace_delivery::journal::Journal;
 use millrace_http::Overview;
@@ -8,6 +10,7 @@ use millrace_model::ledger::LedgerSums;
 use serde_json::{Value, json};
 use tokio::sync::watch;
 
+use super::doorkeeper::Doorkeeper;
 use super::metrics::{self, Numbers};
 use crate::config::Config;
 
@@ -16,6 +19,7 @@ use crate::config::Config;
 pub(super) struct JournalOverview {
     journal: Journal,
     integrations: Vec<Entry>,
+    doorkeeper: Arc<Doorkeeper>,
 }
 
 #[derive(Debug)]
@@ -26,7 +30,12 @@ struct Entry {
 }
 
 impl JournalOverview {
-    pub(super) fn new(config: &Config, journal: Journal, engines: &[EngineHandle]) -> Self {
+    pub(super) fn new(
+        config: &Config,
+        journal: Journal,
+        engines: &[EngineHandle],
+        doorkeeper: Arc<Doorkeeper>,
+    ) -> Self {
         let integrations = config
             .integrations
             .iter()
@@ -37,7 +46,7 @@ impl JournalOverview {
                 status: engine.watch(),
             })
             .collect();
-        JournalOverview { journal, integrations }
+        JournalOverview { journal, integrations, doorkeeper }
     }
 }
 
@@ -66,6 +75,10 @@ impl Overview for JournalOverview {
             .collect()
     }
 
+    fn pipelines(&self) -> Value {
+        self.doorkeeper.show()
+    }
+
     fn metrics(&self) -> String {
         let numbers = self.integrations.iter().map(|entry| Numbers {
             id: entry.id.clone(),
@@ -73,7 +86,9 @@ impl Overview for JournalOverview {
             ledger: self.journal.ledger(&entry.id),
             status: entry.status.borrow().clone(),
         });
-        metrics::text(&numbers.collect::<Vec<_>>())
+        let mut text = metrics::text(&numbers.collect::<Vec<_>>());
+        text.push_str(&metrics::of_collector(&self.doorkeeper.collector().counts()));
+        text
     }
 
     fn set_aside(&self, limit: usize) -> Value {

@@ -3,12 +3,8 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use millrace_delivery::journal::Journal;
 use millrace_http::server::{self, ServeOptions};
-use millrace_http::{CollectorOptions, Overview, collector, management};
-use millrace_model::entropy::Entropy;
-use millrace_model::intake::Intake;
-use millrace_model::time::Clock;
+use millrace_http::{CollectorOptions, Overview, management};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
@@ -79,14 +75,9 @@ impl Servers {
     pub(super) fn start(
         config: &Config,
         listeners: Listeners,
-        journal: &Journal,
+        collecting: axum::Router,
         overview: Arc<dyn Overview>,
-        clock: &Arc<dyn Clock>,
-        entropy: &Arc<dyn Entropy>,
     ) -> Servers {
-        let intake: Arc<dyn Intake> = Arc::new(journal.clone());
-        let collecting =
-            collector(collector_options(config), intake, Arc::clone(clock), Arc::clone(entropy));
         let managing = management(config.server.admin_token.clone(), overview);
         let options = ServeOptions {
             max_connections: config.limits.connections as usize,
@@ -131,7 +122,8 @@ impl Servers {
     }
 }
 
-fn collector_options(config: &Config) -> CollectorOptions {
+/// The settings of the collector.
+pub(super) fn collector_options(config: &Config) -> CollectorOptions {
     let mut options = CollectorOptions {
         pipelines: config.pipelines.iter().map(|pipeline| pipeline.door.clone()).collect(),
         trusted_proxies: config.server.trusted_proxies.clone(),

@@ -132,7 +132,7 @@ async fn start(data: &Path, usual: bool) -> Result<App, Failure> {
         .map_err(|mistakes| Failure::internal(anyhow::anyhow!("{mistakes:?}")))?;
     let plans = check::plans(&config)
         .map_err(|mistakes| Failure::internal(anyhow::anyhow!("{mistakes:?}")))?;
-    App::start(&config, plans).await
+    App::start(&config, plans, None).await
 }
 
 /// Where the events come from.

@@ -23,8 +23,9 @@ const DEV_DATA: &str = "millrace-data";
 /// Serves until Ctrl-C or SIGTERM.
 pub(super) fn run(arguments: &ServeArguments) -> Result<Outcome, Failure> {
     let (config, plans) = if arguments.dev { dev(arguments)? } else { from_file(arguments)? };
+    let file = (!arguments.dev).then(|| configuration(arguments));
     super::runtime()?.block_on(async {
-        let app = App::start(&config, plans).await?;
+        let app = App::start(&config, plans, file.as_deref()).await?;
         let stop = StopRequest::listen();
         super::print(addresses(&app.addresses()).as_bytes())?;
         stop.wait().await;
@@ -50,8 +51,11 @@ fn dev(arguments: &ServeArguments) -> Result<(Config, Vec<Arc<Plan>>), Failure> 
 }
 
 fn from_file(arguments: &ServeArguments) -> Result<(Config, Vec<Arc<Plan>>), Failure> {
-    let path = arguments.config.clone().unwrap_or_else(|| PathBuf::from(DEFAULT_FILE));
-    check::read_or_explain(&path)
+    check::read_or_explain(&configuration(arguments))
+}
+
+fn configuration(arguments: &ServeArguments) -> PathBuf {
+    arguments.config.clone().unwrap_or_else(|| PathBuf::from(DEFAULT_FILE))
 }
 
 /// One line each, and `ready` when all of them answer: scripts wait for that line.

@@ -23,6 +23,7 @@ mod metrics;
 mod packages;
 mod projects;
 mod quick_start;
+mod reload;
 mod sdk;
 mod server;
 mod stop;

@@ -88,6 +88,16 @@ impl DevServer {
         &self.twin
     }
 
+    /// An address of the management API.
+    pub(crate) fn management_url(&self, path: &str) -> String {
+        format!("{}{path}", self.management)
+    }
+
+    /// What the management API says.
+    pub(crate) fn manage(&self, path: &str) -> Value {
+        http::get_json(&self.management_url(path), Some(ADMIN_TOKEN))
+    }
+
     /// The write key of the pipeline `dev`.
     pub(crate) fn write_key(&self) -> &'static str {
         WRITE_KEY
