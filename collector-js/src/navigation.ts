@@ -1,0 +1,25 @@
+/** Tells of every page that a site shows without loading it: `pushState`, `replaceState`, back. */
+
+export function onNavigation(changed: (url: string, before: string) => void): void {
+  let shown = address();
+  const look = () => {
+    const now = address();
+    if (now === shown) return;
+    const before = shown;
+    shown = now;
+    changed(now, before);
+  };
+  for (const name of ['pushState', 'replaceState'] as const) {
+    const original = history[name];
+    history[name] = function (this: History, ...args: Parameters<History['pushState']>) {
+      original.apply(this, args);
+      look();
+    };
+  }
+  addEventListener('popstate', look);
+}
+
+/** The address without its place in the page, unless a router keeps its paths there. */
+function address(): string {
+  return location.href.replace(/#(?![!/]).*$/, '');
+}
