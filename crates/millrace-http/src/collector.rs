@@ -63,6 +63,7 @@ impl CollectorHandle {
             .route("/healthz", get(async || alive()))
             .route("/readyz", get(ready))
             .merge(routes::mixpanel::routes())
+            .merge(routes::script::routes())
             .merge(routes::spec::routes())
             .merge(routes::quiet::routes())
             .merge(routes::pixel::routes())
@@ -123,6 +124,9 @@ async fn method_not_allowed(headers: HeaderMap) -> Response<Body> {
 
 /// Paths that configuration names, which no table of routes can hold.
 async fn other_path(State(collector): State<Arc<Collector>>, request: Request) -> Response<Body> {
+    if let Some(script) = routes::script::by_name(&collector.doors.get(), &request) {
+        return script;
+    }
     let request = match routes::edge::answer(Arc::clone(&collector), request).await {
         Ok(answered) => return answered,
         Err(request) => request,

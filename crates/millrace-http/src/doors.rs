@@ -24,6 +24,7 @@ use crate::mixpanel_keys::MixpanelKeys;
 use crate::options::{CookieOptions, DataflyOptions, PipelineOptions, WebhookOptions};
 use crate::origins::Origins;
 use crate::rate::{MeterId, RateLimits};
+use crate::script_options::DoorScript;
 use crate::write_key::{KeyState, WriteKey};
 
 /// One pipeline.
@@ -33,6 +34,7 @@ pub(crate) struct Door {
     pub(crate) rules: Arc<Rules>,
     pub(crate) limits: RateLimits,
     pub(crate) datafly: DataflyOptions,
+    pub(crate) script: DoorScript,
     pub(crate) cookie: Option<CookieOptions>,
     origins: Origins,
     /// The tokens of Mixpanel projects whose SDKs send here.
@@ -48,6 +50,7 @@ impl Door {
             rules: Arc::clone(&options.rules),
             limits: options.limits,
             datafly: options.datafly.clone(),
+            script: DoorScript::new(&options.script, &options.write_keys),
             cookie: options.cookie.clone(),
             origins: options.origins.clone(),
         }
@@ -122,6 +125,8 @@ pub(crate) struct Doors {
     pub(crate) keys: WriteKeys,
     pub(crate) datastreams: Datastreams,
     pub(crate) mixpanel: MixpanelKeys,
+    /// In the order of the configuration.
+    pub(crate) all: Vec<Arc<Door>>,
     /// Those that know secrets for signed calls.
     pub(crate) signing: Vec<Arc<Door>>,
     /// By id.
@@ -162,7 +167,7 @@ impl Doors {
         }
         let owned: Vec<_> = pipelines.iter().zip(&doors).collect();
         let mixpanel = MixpanelKeys::new(&owned, seed);
-        Doors { keys, datastreams, mixpanel, signing, webhooks, syft }
+        Doors { keys, datastreams, mixpanel, all: doors, signing, webhooks, syft }
     }
 
     /// Where a request leads to, as far as its address alone says it: all that is known of a

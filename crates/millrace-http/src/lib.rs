@@ -14,6 +14,7 @@
 //! | `doors` | the pipelines as requests find them |
 //! | [`options`] | the settings |
 //! | [`mod@management`] | the routes of the operators |
+//! | `script_options` | the settings of the browser collector |
 //! | [`server`] | connections: bounds, time limits, draining |
 //! | [`tls`] | certificates, and the handshake within bounds |
 //! | `answer` | what is said to SDKs, and the CORS headers on all of it |
@@ -47,6 +48,7 @@ mod paths;
 mod peer;
 mod rate;
 mod routes;
+mod script_options;
 pub mod server;
 mod signature;
 mod startup;
@@ -66,5 +68,6 @@ pub use origins::{OriginError, Origins};
 pub use paths::{OtherPaths, PathError};
 pub use peer::PeerAddress;
 pub use rate::{DayUsage, MeterId, RateLimits};
+pub use script_options::ScriptOptions;
 pub use server::{ServeOptions, serve};
 pub use write_key::{KeyState, Masked, WriteKey};

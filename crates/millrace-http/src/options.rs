@@ -5,6 +5,7 @@ mod sources;
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
 use ipnet::IpNet;
 use millrace_govern::Rules;
 use millrace_model::id::PipelineId;
@@ -14,6 +15,7 @@ use millrace_protocol::Limits;
 use crate::origins::Origins;
 use crate::paths::OtherPaths;
 use crate::rate::RateLimits;
+use crate::script_options::ScriptOptions;
 use crate::write_key::WriteKey;
 pub use sources::{CookieOptions, DataflyOptions, WebhookOptions, WebhookProof};
 
@@ -42,6 +44,8 @@ pub struct PipelineOptions {
     pub syft_path: Option<String>,
     /// Whose calls of Mixpanel's own SDKs it takes.
     pub mixpanel: MixpanelAccess,
+    /// How its browser collector is served.
+    pub script: ScriptOptions,
 }
 
 /// How Adobe's clients reach a pipeline: the Web SDK and whoever calls the Edge Network API.
@@ -84,6 +88,7 @@ impl PipelineOptions {
             id,
             write_keys: Vec::new(),
             adobe: AdobeOptions::default(),
+            script: ScriptOptions::default(),
             origins: Origins::default(),
             limits: RateLimits::default(),
             rules: Arc::default(),
@@ -114,6 +119,8 @@ pub struct CollectorOptions {
     pub trusted_proxies: Vec<IpNet>,
     /// Under which other paths the routes are found.
     pub other_paths: OtherPaths,
+    /// Segment's script for web pages, as `/analytics.js/v1/KEY/analytics.min.js`. Default none.
+    pub segment_script: Option<Bytes>,
 }
 
 impl Default for CollectorOptions {
@@ -125,6 +132,7 @@ impl Default for CollectorOptions {
             max_in_flight_bytes: 256 << 20,
             trusted_proxies: Vec::new(),
             other_paths: OtherPaths::default(),
+            segment_script: None,
         }
     }
 }

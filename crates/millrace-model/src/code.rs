@@ -66,6 +66,10 @@ codes! {
     BodyIncomplete = "MR1013";
     /// The admin token is missing or wrong.
     AdminTokenRefused = "MR1014";
+    /// The binary was built without the browser collector.
+    NoBrowserCollector = "MR1030";
+    /// Segment's script for web pages is not configured.
+    NoSegmentScript = "MR1031";
     /// The write key was revoked.
     RevokedWriteKey = "MR1015";
     /// The page's origin is not among those of the pipeline.

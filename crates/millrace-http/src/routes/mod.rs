@@ -5,6 +5,7 @@ pub(crate) mod edge;
 pub(crate) mod mixpanel;
 pub(crate) mod pixel;
 pub(crate) mod quiet;
+pub(crate) mod script;
 pub(crate) mod signed;
 pub(crate) mod spec;
 pub(crate) mod syft;

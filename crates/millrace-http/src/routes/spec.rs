@@ -20,6 +20,7 @@ use millrace_protocol::DecodeError;
 use millrace_protocol::segment::{Admission, Call, Envelope};
 
 use super::preflighted;
+use super::script::LIBRARY;
 use super::signed::sender;
 use crate::answer::{Refusal, answer, show};
 use crate::cookie;
@@ -142,7 +143,12 @@ fn decode(
         outcome.cookies = cookie::give(options, &received.head.headers, entropy, &mut envelope);
     }
     received.reserve(envelope.admission_bytes())?;
-    let origin = if strict || by_bearer { Origin::Datafly } else { Origin::Spec };
+    let origin = match () {
+        // Only pages send it, so nothing else is asked.
+        () if received.from_device && envelope.is_made_by(LIBRARY) => Origin::Browser,
+        () if strict || by_bearer => Origin::Datafly,
+        () => Origin::Spec,
+    };
     let batch = envelope.admit(&Admission {
         pipeline: &door.id,
         origin,

@@ -20,6 +20,7 @@ mod mixpanel_fixtures;
 mod mobile;
 mod overload;
 mod recording;
+mod script;
 mod server;
 mod startup;
 mod tls;

@@ -7,7 +7,7 @@ use millrace_model::secret::Secret;
 
 use super::Call;
 use super::rebuild::merge_objects;
-use super::scan::{RawItem, scan_context, scan_item};
+use super::scan::{RawItem, library_name, scan_context, scan_item};
 use crate::error::DecodeError;
 use crate::json::{Fault, MAX_DEPTH, Scanner, Span, name, text};
 use crate::limits::Limits;
@@ -139,6 +139,15 @@ impl Envelope {
             || self.items.iter().any(RawItem::has_write_key);
         let copied = if copies { self.body.len() } else { 0 };
         self.items.len().saturating_mul(ITEM_BYTES.saturating_add(shared)).saturating_add(copied)
+    }
+
+    /// True when the first item says that this library has made it (`context.library.name`).
+    #[must_use]
+    pub fn is_made_by(&self, library: &str) -> bool {
+        let first = self.items.first();
+        first.is_some_and(|item| {
+            library_name(&self.body, item.context.library) == library.as_bytes()
+        })
     }
 
     /// The number of items.

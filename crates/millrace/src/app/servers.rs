@@ -128,6 +128,7 @@ pub(super) fn collector_options(config: &Config) -> CollectorOptions {
         pipelines: config.pipelines.iter().map(|pipeline| pipeline.door.clone()).collect(),
         trusted_proxies: config.server.trusted_proxies.clone(),
         other_paths: config.server.other_paths.clone(),
+        segment_script: config.server.segment_script.clone().map(Into::into),
         ..CollectorOptions::default()
     };
     let limits = &mut options.limits;

@@ -106,6 +106,7 @@ fn build(
             admin_token: Secret::new("dev-admin-token"),
             trusted_proxies: Vec::new(),
             other_paths: OtherPaths::default(),
+            segment_script: None,
         },
         limits: Limits::default(),
         log: Log::default(),

@@ -115,6 +115,7 @@ fn read_server(mut section: Section<'_>, report: &mut Report<'_>) -> Option<Serv
     let collect = section.optional("collect");
     let manage = section.optional("manage");
     let proxies = section.optional("trusted_proxies");
+    let segment_script = section.optional("segment_script");
     let [prefixes, routes] = ["prefixes", "routes"].map(|key| section.optional(key));
     let example = "admin_token = { env = \"MILLRACE_ADMIN_TOKEN\" }";
     let admin_token = section.required(report, "admin_token", example);
@@ -124,6 +125,7 @@ fn read_server(mut section: Section<'_>, report: &mut Report<'_>) -> Option<Serv
     let admin_token = admin_token.and_then(|field| secrets::read(&field, report, Literal::Warned));
     let trusted_proxies = paths::read_proxies(proxies.as_ref(), report);
     let other_paths = paths::read(prefixes.as_ref(), routes.as_ref(), report);
+    let segment_script = segment_script.and_then(|field| read_script(&field, report));
     let (collect, manage_at) = (collect?, manage_at?);
     let field_at = manage.as_ref().map_or(section.at, Field::at);
     if collect == manage_at && collect.port() != 0 {
@@ -152,7 +154,23 @@ fn read_server(mut section: Section<'_>, report: &mut Report<'_>) -> Option<Serv
         admin_token: admin_token?,
         trusted_proxies: trusted_proxies?,
         other_paths,
+        segment_script,
     })
+}
+
+/// Segment's script. It is read once, so that nothing of the disk is served but this.
+fn read_script(field: &Field<'_>, report: &mut Report<'_>) -> Option<Vec<u8>> {
+    let path = non_empty(field, report, "./standalone.js")?;
+    let path = report.resolve(path);
+    let size = std::fs::metadata(&path).map(|data| data.len());
+    let reason = match size.and_then(|size| Ok((size, std::fs::read(&path)?))) {
+        Ok((size, bytes)) if size <= 4 * MIB => return Some(bytes),
+        Ok(_) => "is larger than 4MiB, so it is not the script".to_owned(),
+        Err(error) => format!("cannot be read: {error}"),
+    };
+    let message = format!("`{}` {reason}", path.display());
+    report.mistake(field.at(), Code::FileUnreadable, message, None);
+    None
 }
 
 fn read_limits(mut section: Section<'_>, report: &mut Report<'_>) -> Limits {

@@ -47,6 +47,8 @@ pub struct Server {
     pub trusted_proxies: Vec<IpNet>,
     /// Under which other paths the collector's routes are found.
     pub other_paths: OtherPaths,
+    /// Segment's script for web pages, if there is one.
+    pub segment_script: Option<Vec<u8>>,
 }
 
 /// What one request and one process may cost.

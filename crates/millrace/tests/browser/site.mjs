@@ -32,6 +32,7 @@ export class Site {
   async answer(path) {
     const script = /^\/([a-z-]+)\.js$/.exec(path)?.[1];
     if (script) return [200, 'text/javascript', await bundle(script)];
+    if (this.html && path === '/mugs') return [200, 'text/html', this.html];
     // A site that navigates in the browser has one page for all its paths.
     const name = /^\/([a-z-]+)\.html$/.exec(path)?.[1] ?? 'shop';
     if (existsSync(file(`${name}.html`))) {

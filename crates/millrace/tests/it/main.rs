@@ -11,6 +11,7 @@
 mod adobe;
 mod browser;
 mod check;
+mod collector_js;
 mod delete_users;
 mod demo;
 mod docs;

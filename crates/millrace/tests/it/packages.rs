@@ -8,7 +8,12 @@ use std::process::{Command, Stdio};
 
 /// A copy of a folder of `tests` that has a `package.json`, with its packages installed.
 pub(crate) fn npm_packages(name: &str) -> PathBuf {
-    installed(name, &["package.json", "package-lock.json"], |folder| {
+    npm_packages_of(&Path::new(env!("CARGO_MANIFEST_DIR")).join("tests").join(name), name)
+}
+
+/// The same for a folder elsewhere; the copy has this name.
+pub(crate) fn npm_packages_of(source: &Path, name: &str) -> PathBuf {
+    installed_of(source, name, &["package.json", "package-lock.json"], |folder| {
         let mut npm = Command::new("npm");
         npm.args(["ci", "--no-audit", "--no-fund", "--ignore-scripts"]).current_dir(folder);
         run(npm, "npm, which comes with Node 20 or newer");
@@ -39,12 +44,16 @@ pub(crate) fn python_packages() -> PathBuf {
 /// in this process or another, wait for each other.
 pub(crate) fn installed(name: &str, pinned: &[&str], install: impl Fn(&Path)) -> PathBuf {
     let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests").join(name);
+    installed_of(&source, name, pinned, install)
+}
+
+fn installed_of(source: &Path, name: &str, pinned: &[&str], install: impl Fn(&Path)) -> PathBuf {
     let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
     fs::create_dir_all(&folder).expect("a folder under target");
     let turn = File::create(folder.join("turn.lock")).expect("a lock file");
     turn.lock().expect("our turn");
 
-    copy(&source, &folder);
+    copy(source, &folder);
     let read = |name: &&str| fs::read(source.join(name)).expect("a pinned file");
     let wanted: Vec<u8> = pinned.iter().flat_map(read).collect();
     let stamp = folder.join("installed.stamp");
@@ -64,7 +73,11 @@ pub(crate) fn run(mut command: Command, needed: &str) {
         .output()
         .unwrap_or_else(|error| panic!("{program}: {error}: this test needs {needed}"));
     let said = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "{program} could not install the SDKs: {said}");
+    assert!(
+        output.status.success(),
+        "{program} failed: {}{said}",
+        String::from_utf8_lossy(&output.stdout)
+    );
 }
 
 /// Copies what differs: a driver of another test may be reading the rest.
@@ -73,7 +86,7 @@ fn copy(source: &Path, folder: &Path) {
         let file = entry.expect("a driver").path();
         let name = file.file_name().expect("a name");
         let copied = folder.join(name);
-        if name == "node_modules" {
+        if name == "node_modules" || name == "dist" {
             continue;
         }
         if file.is_dir() {

@@ -2,6 +2,7 @@
 
 mod admission;
 mod mixpanel;
+mod script;
 mod sources;
 mod write_keys;
 
@@ -20,6 +21,7 @@ pub(super) fn read(sections: Vec<Section<'_>>, report: &mut Report<'_>) -> Vec<N
         let example = "write_keys = [{ env = \"SHOP_WRITE_KEY\" }]";
         let write_keys = section.required(report, "write_keys", example);
         let parameters = section.optional("parameters");
+        let script = section.optional("script");
         let [origins, require_origin, limits] =
             ["origins", "require_origin", "limits"].map(|key| section.optional(key));
         let sources = sources::Sources::ask(&mut section, report);
@@ -40,7 +42,9 @@ pub(super) fn read(sections: Vec<Section<'_>>, report: &mut Report<'_>) -> Vec<N
         let Some((name, field)) = id else { continue };
         let Some(id) = identifier::<PipelineId>(&field, name, report) else { continue };
         refuse_second(&pipelines, name, field.at(), "pipeline", report);
+        let script = script::read(script.as_ref(), report);
         let mut door = PipelineOptions {
+            script,
             write_keys: keys,
             origins,
             limits,
