@@ -119,7 +119,9 @@ mod tests {
     use super::*;
     use millrace_model::entropy::SeededEntropy;
 
-    fn headers(pairs: &[(&'static str, &'static str)]) -> HeaderMap {
+    type Pairs = &'static [(&'static str, &'static str)];
+
+    fn headers(pairs: Pairs) -> HeaderMap {
         let mut headers = HeaderMap::new();
         for (name, value) in pairs {
             headers.append(*name, HeaderValue::from_static(value));
@@ -129,7 +131,7 @@ mod tests {
 
     #[test]
     fn a_cookie_that_is_there_is_used_and_any_other_is_set() {
-        let table: &[(&[(&str, &str)], Option<&str>)] = &[
+        let table: [(Pairs, Option<&str>); 6] = [
             (&[("cookie", "a=1; _dfid=abc-1")], Some("abc-1")),
             (&[("cookie", "a=1"), ("cookie", "_dfid=x")], Some("x")),
             (&[("cookie", "_dfid=; _dfid=y")], Some("y")),
@@ -140,13 +142,13 @@ mod tests {
         let (options, entropy) = (CookieOptions::default(), SeededEntropy::new(1));
         for (pairs, wanted) in table {
             let found = anonymous_id(&options, &headers(pairs), &entropy);
-            assert_eq!(found.set.is_none().then_some(found.id.as_str()), *wanted, "{pairs:?}");
+            assert_eq!(found.set.is_none().then_some(found.id.as_str()), wanted, "{pairs:?}");
         }
     }
 
     #[test]
     fn it_is_secure_but_for_a_developers_own_machine() {
-        let table: &[(&[(&str, &str)], bool)] = &[
+        let table: [(Pairs, bool); 8] = [
             (&[("host", "collect.example.com")], true),
             (&[("host", "10.0.0.1:80")], true),
             (&[], true),
@@ -160,7 +162,7 @@ mod tests {
         for (pairs, secure) in table {
             let found = anonymous_id(&options, &headers(pairs), &entropy);
             let line = found.set.unwrap().to_str().unwrap().to_owned();
-            assert_eq!(line.ends_with("; Secure"), *secure, "{pairs:?}: {line}");
+            assert_eq!(line.ends_with("; Secure"), secure, "{pairs:?}: {line}");
             assert!(line.contains("; Max-Age=34560000; HttpOnly; SameSite=Lax"), "{line}");
         }
     }

@@ -173,8 +173,10 @@ impl Doors {
     /// Where a request leads to, as far as its address alone says it: all that is known of a
     /// preflight, which has neither authorization nor a body.
     pub(crate) fn by_address(&self, uri: &Uri) -> Option<Entrance> {
-        let settings = uri.path().strip_prefix("/v1/projects/");
-        let in_path = settings.and_then(|rest| rest.split('/').next());
+        let path = uri.path();
+        let after = |start: &str| path.strip_prefix(start);
+        let in_path = after("/v1/projects/").or_else(|| after("/syft/"));
+        let in_path = in_path.and_then(|rest| rest.split('/').next());
         let credentials = match in_path {
             Some(key) => Credentials::in_path(key),
             None => Credentials::of(&HeaderMap::new(), uri),

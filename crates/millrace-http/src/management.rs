@@ -49,8 +49,8 @@ pub trait Overview: Send + Sync {
 /// `/api/v1/set-aside`,
 /// `/metrics`.
 ///
-/// An empty admin token lets nobody in. Everything else is below `/api`, and there is no answer to
-/// other paths, so that the router can be merged with the collector's.
+/// An empty admin token lets nobody in. Everything else is below `/api/v1`, and there is no answer to
+/// other paths, so that the router can be merged with the collector's: `/api/syft` is one of its.
 pub fn management(admin_token: Secret, overview: Arc<dyn Overview>) -> Router {
     let state = Arc::new(Management { admin_token, overview });
     Router::new()
@@ -60,7 +60,7 @@ pub fn management(admin_token: Secret, overview: Arc<dyn Overview>) -> Router {
         .route("/api/v1/set-aside", get(set_aside))
         .route("/metrics", get(metrics))
         .route(
-            "/api/{*path}",
+            "/api/v1/{*path}",
             any(async || {
                 failure(StatusCode::NOT_FOUND, Code::UnknownPath, "there is no such path here")
             }),

@@ -21,7 +21,7 @@ use millrace_protocol::segment::Admission;
 use millrace_protocol::{DecodeError, syft};
 
 use super::{preflighted, set_aside_whole};
-use crate::answer::{Refusal, preflight, show};
+use crate::answer::{Refusal, answer, preflight, show};
 use crate::doors::{Doors, Entrance};
 use crate::keys::Credentials;
 use crate::taking::{Collector, Decoded, Received};
@@ -48,12 +48,18 @@ pub(crate) async fn on_own_path(
     request: Request,
 ) -> Result<Response<Body>, Request> {
     let path = request.uri().path().trim_end_matches('/').to_owned();
-    if !collector.doors.get().syft.contains_key(&path) {
+    let Some(door) = collector.doors.get().syft.get(&path).map(Arc::clone) else {
         return Err(request);
-    }
+    };
     match *request.method() {
         Method::POST => {}
-        Method::OPTIONS => return Ok(preflight(request.headers())),
+        Method::OPTIONS => {
+            let judged = door.judge_origin(request.headers());
+            return Ok(match judged {
+                Ok(()) => preflight(request.headers()),
+                Err(refusal) => answer(Err(refusal), request.headers()),
+            });
+        }
         _ => return Err(request),
     }
     let find = move |doors: &Doors| {

@@ -88,7 +88,7 @@ fn decode(
     // The messages, and the batch that they are read from.
     received.reserve(body.len().saturating_mul(2))?;
     let items = match webhook::items(&body, &collector.limits) {
-        Ok(payloads) => map(collector, received, &webhook, payloads)?,
+        Ok(payloads) => map(collector, received, &webhook, &payloads)?,
         Err(error @ (DecodeError::TooLarge { .. } | DecodeError::TooManyEvents { .. })) => {
             return Err(error.into());
         }
@@ -139,12 +139,12 @@ fn map(
     collector: &Collector,
     received: &mut Received,
     webhook: &Webhook,
-    payloads: Vec<Bytes>,
+    payloads: &[Bytes],
 ) -> Result<Vec<Item>, Refusal> {
     let mapping = &webhook.options.mapping;
     let mut messages = vec![b'['];
     let mut unmapped = Vec::with_capacity(payloads.len());
-    for payload in &payloads {
+    for payload in payloads {
         let presets = presets(&webhook.options.proof, received, payload);
         match mapping.apply(payload, &presets) {
             Ok(message) => {

@@ -48,7 +48,7 @@ pub(crate) fn request_of(recorded: &Value) -> Request<Body> {
     request.body(Body::from(body)).unwrap()
 }
 
-/// Pixels are not served.
+/// Pixels answer with bytes: `pixels` replays them.
 fn is_served(recorded: &Value) -> bool {
     !recorded["path"].as_str().unwrap().contains("/pixel/")
 }

@@ -9,7 +9,9 @@
 )]
 
 mod bad_input;
+mod cookie;
 mod cors;
+mod datafly;
 mod door;
 mod edge;
 mod fixtures;
@@ -19,8 +21,11 @@ mod mixpanel;
 mod mixpanel_fixtures;
 mod mobile;
 mod overload;
+mod pixels;
 mod recording;
 mod script;
 mod server;
 mod startup;
+mod syft;
 mod tls;
+mod webhooks;

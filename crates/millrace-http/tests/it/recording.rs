@@ -144,6 +144,14 @@ impl TestCollector {
         send(&self.router, request).await
     }
 
+    /// Headers and bytes of an answer that is no text and always 200.
+    pub(crate) async fn send_bytes(&self, request: Request<Body>) -> (HeaderMap, Vec<u8>) {
+        let response = self.router.clone().oneshot(request).await.unwrap();
+        let (parts, body) = response.into_parts();
+        assert_eq!(parts.status, StatusCode::OK);
+        (parts.headers, body.collect().await.unwrap().to_bytes().to_vec())
+    }
+
     /// Posts with the key in the header.
     pub(crate) async fn post(&self, path: &str, body: impl Into<Body>) -> Answered {
         self.send(keyed(path).body(body.into()).unwrap()).await

@@ -41,6 +41,24 @@ impl Connection {
         self.exchange("POST", path, Some(&authorization), Some(body))
     }
 
+    /// Sends one request with these headers. Gives status and body.
+    pub(crate) fn send(
+        &mut self,
+        method: &str,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: Option<&str>,
+    ) -> io::Result<(u16, String)> {
+        let mut request = format!("{method} {path} HTTP/1.1\r\nHost: {}\r\n", self.host);
+        for (name, value) in headers {
+            request.push_str(&format!("{name}: {value}\r\n"));
+        }
+        request.push_str(&format!("Content-Length: {}\r\n\r\n", body.map_or(0, str::len)));
+        request.push_str(body.unwrap_or_default());
+        self.stream.get_mut().write_all(request.as_bytes())?;
+        self.answer()
+    }
+
     /// Sends one request and reads its answer.
     fn exchange(
         &mut self,

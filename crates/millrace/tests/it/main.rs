@@ -29,4 +29,5 @@ mod sdk;
 mod server;
 mod stop;
 mod stress;
+mod ways_in;
 mod workflow;
