@@ -19,6 +19,28 @@ const LONGEST_AGE: Duration = Duration::from_secs(2 * 366 * 86_400);
 /// Secrets that are tried for a call are few, since each costs a pass over the body.
 const MAX_SECRETS: usize = 8;
 
+/// How the paths of other protocols begin: one of them would never come to Syft.
+const TAKEN: [&str; 18] = [
+    "analytics.js",
+    "beacon",
+    "decide",
+    "ee",
+    "engage",
+    "flags",
+    "groups",
+    "healthz",
+    "import",
+    "pixel",
+    "readyz",
+    "record",
+    "rsaMetrics",
+    "settings",
+    "sourceConfig",
+    "syft",
+    "track",
+    "v1",
+];
+
 /// What pipelines before this one have taken for themselves.
 #[derive(Default)]
 pub(super) struct Used {
@@ -147,7 +169,8 @@ fn read_syft(mut section: Section<'_>, used: &mut Used, report: &mut Report<'_>)
         field.wrong(report, reason, None);
         return None;
     }
-    if ["/v1", "/beacon/", "/ee", "/pixel/", "/syft/"].iter().any(|taken| path.starts_with(taken)) {
+    let first = path.split('/').nth(1).unwrap_or_default();
+    if TAKEN.contains(&first) {
         let reason = "lies where another protocol has its paths";
         field.wrong(report, reason, Some("write for example \"/api/syft\"".to_owned()));
         return None;
