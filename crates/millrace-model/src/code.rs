@@ -115,14 +115,14 @@ codes! {
     BadNumber = "MR1108";
     /// The event holds text that is not valid Unicode.
     BadText = "MR1109";
-    /// The data of the pixel cannot be read.
-    BadPixel = "MR1115";
-    /// The payload of the webhook does not have what its mapping needs.
-    UnmappedPayload = "MR1116";
     /// The record names a project token that belongs to no pipeline.
     UnknownToken = "MR1110";
     /// The change of a profile has no operator.
     NoOperator = "MR1111";
+    /// The data of the pixel cannot be read.
+    BadPixel = "MR1115";
+    /// The payload of the webhook does not have what its mapping needs.
+    UnmappedPayload = "MR1116";
 
     /// The alias joins two known users, which simplified identity merge cannot do.
     AliasOfTwoUsers = "MR2001";
