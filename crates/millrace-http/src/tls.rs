@@ -14,6 +14,7 @@ use tokio_rustls::TlsAcceptor;
 use tokio_rustls::rustls::ServerConfig;
 use tokio_rustls::rustls::crypto::ring;
 use tokio_rustls::server::TlsStream;
+use xxhash_rust::xxh3::xxh3_64;
 
 use millrace_model::code::{Code, ErrorKind};
 
@@ -61,7 +62,13 @@ impl CertificateError {
 }
 
 /// The certificate and key of a listener.
-pub struct Certificate(RwLock<Arc<ServerConfig>>);
+pub struct Certificate(RwLock<Serving>);
+
+/// A certificate that serves, and what tells it from another.
+struct Serving {
+    config: Arc<ServerConfig>,
+    identity: u64,
+}
 
 impl fmt::Debug for Certificate {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -75,7 +82,7 @@ impl Certificate {
     /// # Errors
     /// When one cannot be read, and when they do not belong together.
     pub fn from_pem(chain: &[u8], key: &[u8]) -> Result<Certificate, CertificateError> {
-        Ok(Certificate(RwLock::new(Arc::new(read(chain, key)?))))
+        Ok(Certificate(RwLock::new(read(chain, key)?)))
     }
 
     /// Puts another certificate in the place of this one. Connections that are open keep theirs.
@@ -83,9 +90,15 @@ impl Certificate {
     /// # Errors
     /// As [`Certificate::from_pem`]; the former one then stays.
     pub fn renew(&self, chain: &[u8], key: &[u8]) -> Result<(), CertificateError> {
-        let config = Arc::new(read(chain, key)?);
-        *self.0.write().unwrap_or_else(PoisonError::into_inner) = config;
+        let serving = read(chain, key)?;
+        *self.0.write().unwrap_or_else(PoisonError::into_inner) = serving;
         Ok(())
+    }
+
+    /// A number that changes with the certificate: a hash of the server's own.
+    #[must_use]
+    pub fn identity(&self) -> u64 {
+        self.0.read().unwrap_or_else(PoisonError::into_inner).identity
     }
 
     /// The encrypted connection; none when the client does not come to it in time.
@@ -94,7 +107,7 @@ impl Certificate {
         stream: TcpStream,
         limit: Duration,
     ) -> Option<TlsStream<TcpStream>> {
-        let config = Arc::clone(&self.0.read().unwrap_or_else(PoisonError::into_inner));
+        let config = Arc::clone(&self.0.read().unwrap_or_else(PoisonError::into_inner).config);
         let accepting = TlsAcceptor::from(config).accept(stream);
         match tokio::time::timeout(limit, accepting).await {
             Ok(Ok(stream)) => Some(stream),
@@ -110,7 +123,7 @@ impl Certificate {
     }
 }
 
-fn read(chain: &[u8], key: &[u8]) -> Result<ServerConfig, CertificateError> {
+fn read(chain: &[u8], key: &[u8]) -> Result<Serving, CertificateError> {
     let chain = CertificateDer::pem_slice_iter(chain)
         .take(MOST_CERTIFICATES + 1)
         .collect::<Result<Vec<_>, _>>()
@@ -120,6 +133,7 @@ fn read(chain: &[u8], key: &[u8]) -> Result<ServerConfig, CertificateError> {
         1..=MOST_CERTIFICATES => {}
         _ => return Err(CertificateError::TooMany),
     }
+    let identity = chain.first().map_or(0, |own| xxh3_64(own));
     let key = PrivateKeyDer::from_pem_slice(key).map_err(|_| CertificateError::NoKey)?;
     let mut config = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
         .with_safe_default_protocol_versions()
@@ -128,5 +142,5 @@ fn read(chain: &[u8], key: &[u8]) -> Result<ServerConfig, CertificateError> {
         .with_single_cert(chain, key)
         .map_err(CertificateError::Unusable)?;
     config.alpn_protocols = vec![b"http/1.1".to_vec()];
-    Ok(config)
+    Ok(Serving { config: Arc::new(config), identity })
 }

@@ -128,7 +128,8 @@ const SERVE_EXAMPLES: &str = "\
 Examples:
   millrace serve --config millrace.toml
   millrace serve --dev
-  millrace serve --dev --listen 127.0.0.1:9000 --twin-listen 127.0.0.1:9001 --data ./dev-data";
+  millrace serve --dev --listen 127.0.0.1:9000 --twin-listen 127.0.0.1:9001 --data ./dev-data
+  millrace serve --dev --tls-listen 127.0.0.1:8443";
 
 /// Arguments of `millrace serve`.
 #[derive(Debug, Args)]
@@ -148,6 +149,10 @@ pub struct ServeArguments {
     /// Where the twin listens; loopback only [default: 127.0.0.1:8081].
     #[arg(long, value_name = "ADDR", requires = "dev")]
     pub twin_listen: Option<SocketAddr>,
+
+    /// Speak TLS here as well, with a throw-away certificate; loopback only.
+    #[arg(long, value_name = "ADDR", requires = "dev")]
+    pub tls_listen: Option<SocketAddr>,
 
     /// The folder for the log and the twin [default: millrace-data].
     #[arg(long, value_name = "DIR", requires = "dev")]

@@ -7,6 +7,7 @@
 //! Only wiring: no decision about an event is made here.
 
 pub mod blueprints;
+mod certificate;
 mod doorkeeper;
 mod metrics;
 mod overview;
@@ -43,7 +44,7 @@ use crate::exit::Failure;
 use doorkeeper::Doorkeeper;
 use tokio::sync::watch;
 
-pub use servers::Addresses;
+pub use servers::{Addresses, TlsAddress};
 
 /// The folder of the log inside of the data folder.
 pub(crate) const LOG_FOLDER: &str = "log";

@@ -1,6 +1,7 @@
 //! What listens: the collector, the management API, on one address or on two.
 
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use millrace_http::server::{self, ServeOptions};
@@ -10,24 +11,37 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 
 use super::STOP_DEADLINE;
+use super::certificate::{self, Loaded};
 use crate::config::Config;
 use crate::exit::Failure;
 
 /// Where everything listens.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Addresses {
     /// The collector.
     pub collector: SocketAddr,
+    /// The collector over TLS, if it speaks that.
+    pub tls: Option<TlsAddress>,
     /// The management API.
     pub management: SocketAddr,
     /// The twin, if there is one.
     pub twin: Option<SocketAddr>,
 }
 
+/// Where the collector speaks TLS.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TlsAddress {
+    /// The address.
+    pub address: SocketAddr,
+    /// The file that clients have to trust, with a throw-away certificate.
+    pub authority: Option<PathBuf>,
+}
+
 /// Addresses that are taken, before anything answers on them.
 #[derive(Debug)]
 pub(super) struct Listeners {
     collect: TcpListener,
+    tls: Option<(TcpListener, Loaded)>,
     manage: Option<TcpListener>,
     addresses: Addresses,
 }
@@ -36,6 +50,17 @@ impl Listeners {
     /// Takes the addresses.
     pub(super) async fn bind(config: &Config) -> Result<Listeners, Failure> {
         let collect = bind(config.server.collect, "the collector").await?;
+        let mut tls_address = None;
+        let tls = match &config.server.tls {
+            Some(tls) => {
+                let loaded = certificate::load(&tls.source, &config.data_dir)?;
+                let listener = bind(tls.listen, "the collector over TLS").await?;
+                let address = listener.local_addr().map_err(Failure::internal)?;
+                tls_address = Some(TlsAddress { address, authority: loaded.authority.clone() });
+                Some((listener, loaded))
+            }
+            None => None,
+        };
         let manage = match config.server.manage {
             Some(address) => Some(bind(address, "the management API").await?),
             None => None,
@@ -45,8 +70,8 @@ impl Listeners {
             Some(listener) => listener.local_addr().map_err(Failure::internal)?,
             None => collector,
         };
-        let addresses = Addresses { collector, management, twin: None };
-        Ok(Listeners { collect, manage, addresses })
+        let addresses = Addresses { collector, tls: tls_address, management, twin: None };
+        Ok(Listeners { collect, tls, manage, addresses })
     }
 }
 
@@ -87,16 +112,24 @@ impl Servers {
 
         let (stop, stopping) = watch::channel(false);
         let mut tasks = JoinSet::new();
+        if let Some((listener, loaded)) = listeners.tls {
+            let (mut stopping, router) = (stopping.clone(), collecting.clone());
+            let certificate = Arc::clone(&loaded.certificate);
+            tasks.spawn(loaded.follow(stopping.clone()));
+            tasks.spawn(async move {
+                let stopped = async move {
+                    let _ = stopping.wait_for(|stop| *stop).await;
+                };
+                told_of(server::serve_tls(listener, certificate, router, options, stopped).await);
+            });
+        }
         let mut serve = |listener: TcpListener, router: axum::Router| {
             let mut stopping = stopping.clone();
             tasks.spawn(async move {
                 let stopped = async move {
                     let _ = stopping.wait_for(|stop| *stop).await;
                 };
-                let cut = server::serve(listener, router, options, stopped).await;
-                if cut > 0 {
-                    tracing::warn!(cut, "connections were cut off at the end");
-                }
+                told_of(server::serve(listener, router, options, stopped).await);
             });
         };
         match listeners.manage {
@@ -112,13 +145,19 @@ impl Servers {
 
     /// Where everything listens.
     pub(super) fn addresses(&self, twin: Option<SocketAddr>) -> Addresses {
-        Addresses { twin, ..self.addresses }
+        Addresses { twin, ..self.addresses.clone() }
     }
 
     /// Takes no more connections, and resolves when open requests have ended or were cut off.
     pub(super) async fn stop(mut self) {
         let _ = self.stop.send(true);
         while self.tasks.join_next().await.is_some() {}
+    }
+}
+
+fn told_of(cut: usize) {
+    if cut > 0 {
+        tracing::warn!(cut, "connections were cut off at the end");
     }
 }
 

@@ -41,6 +41,10 @@ fn dev(arguments: &ServeArguments) -> Result<(Config, Vec<Arc<Plan>>), Failure> 
         arguments.twin_listen.unwrap_or(DEV_TWIN_LISTEN),
         arguments.data.clone().unwrap_or_else(|| PathBuf::from(DEV_DATA)),
     )
+    .and_then(|config| match arguments.tls_listen {
+        Some(listen) => config.with_dev_tls(listen),
+        None => Ok(config),
+    })
     .map_err(|mistakes| {
         check::print_found(&mistakes);
         Failure::usage(anyhow::anyhow!("--dev listens on loopback only"))
@@ -64,6 +68,12 @@ fn addresses(addresses: &Addresses) -> String {
         "collector   http://{}\nmanagement  http://{}\n",
         addresses.collector, addresses.management
     );
+    if let Some(tls) = &addresses.tls {
+        text.push_str(&format!("collector   https://{}\n", tls.address));
+        if let Some(authority) = &tls.authority {
+            text.push_str(&format!("trust       {}\n", authority.display()));
+        }
+    }
     if let Some(twin) = addresses.twin {
         text.push_str(&format!("twin        http://{twin}\n"));
     }

@@ -5,15 +5,16 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use millrace_http::{DataflyOptions, MixpanelAccess, OtherPaths, PipelineOptions, WriteKey};
+use millrace_http::{AdobeOptions, DataflyOptions, MixpanelAccess, OtherPaths, PipelineOptions, WriteKey};
 use millrace_model::code::Code;
 use millrace_model::diagnostic::Diagnostic;
 use millrace_model::id::IdError;
 use millrace_model::secret::Secret;
 
 use super::tree::{
-    BlueprintRef, BlueprintUse, Config, Connection, Destination, Integration, Limits, Log,
-    Pipeline, PipelineParameters, Place, Server, Twin, TwinProject, TwinServiceAccount, TwinViews,
+    BlueprintRef, BlueprintUse, CertificateSource, Config, Connection, Destination, Integration,
+    Limits, Log, Pipeline, PipelineParameters, Place, Server, Tls, Twin, TwinProject,
+    TwinServiceAccount, TwinViews,
 };
 
 /// What diagnostics name as the file of what was typed.
@@ -46,6 +47,20 @@ impl Config {
     }
 }
 
+impl Config {
+    /// The same with a collector that speaks TLS as well, with a throw-away certificate.
+    ///
+    /// # Errors
+    /// An address that is not on loopback.
+    pub fn with_dev_tls(mut self, listen: SocketAddr) -> Result<Config, Vec<Diagnostic>> {
+        if !listen.ip().to_canonical().is_loopback() {
+            return Err(vec![not_loopback("--tls-listen", listen)]);
+        }
+        self.server.tls = Some(Tls { listen, source: CertificateSource::ThrowAway });
+        Ok(self)
+    }
+}
+
 fn build(
     listen: SocketAddr,
     twin_listen: SocketAddr,
@@ -53,6 +68,11 @@ fn build(
 ) -> Result<Config, IdError> {
     let door = PipelineOptions {
         write_keys: vec![WriteKey::active("dev-write-key")],
+        adobe: AdobeOptions {
+            datastreams: vec!["dev".to_owned()],
+            organisation: Some("dev@AdobeOrg".to_owned()),
+            ..AdobeOptions::default()
+        },
         datafly: DataflyOptions {
             hmac_secrets: vec![Secret::new("dev-secret")],
             ..DataflyOptions::default()
@@ -102,6 +122,7 @@ fn build(
         data_dir,
         server: Server {
             collect: listen,
+            tls: None,
             manage: None,
             admin_token: Secret::new("dev-admin-token"),
             trusted_proxies: Vec::new(),

@@ -30,9 +30,9 @@ use millrace_model::code::Code;
 use millrace_model::diagnostic::{Diagnostic, Severity};
 
 pub use tree::{
-    BlueprintRef, BlueprintUse, Config, Connection, DeclaredProject, Destination, Integration,
-    Limits, Log, Pipeline, PipelineParameters, Place, Region, Server, Setting, Twin, TwinProject,
-    TwinServiceAccount, TwinViews,
+    BlueprintRef, BlueprintUse, CertificateSource, Config, Connection, DeclaredProject,
+    Destination, Integration, Limits, Log, Pipeline, PipelineParameters, Place, Region, Server,
+    Setting, Tls, Twin, TwinProject, TwinServiceAccount, TwinViews,
 };
 
 /// The file that is read when none is named.
@@ -101,6 +101,11 @@ impl Config {
             _ => Err(Refused { mistakes, blueprints }),
         }
     }
+}
+
+/// The text of a file of certificates or keys, or why there is none.
+pub(crate) fn read_pem(path: &Path) -> Result<String, String> {
+    read_text(path, tree::MAX_PEM_BYTES)
 }
 
 /// The text of a small file, or why there is none.

@@ -19,6 +19,7 @@ mod connection;
 mod integrations;
 mod paths;
 mod pipelines;
+mod server_tls;
 mod twin;
 
 const KIB: u64 = 1 << 10;
@@ -117,6 +118,7 @@ fn read_server(mut section: Section<'_>, report: &mut Report<'_>) -> Option<Serv
     let proxies = section.optional("trusted_proxies");
     let segment_script = section.optional("segment_script");
     let [prefixes, routes] = ["prefixes", "routes"].map(|key| section.optional(key));
+    let tls = section.table(report, "tls");
     let example = "admin_token = { env = \"MILLRACE_ADMIN_TOKEN\" }";
     let admin_token = section.required(report, "admin_token", example);
     section.finish(report);
@@ -126,6 +128,10 @@ fn read_server(mut section: Section<'_>, report: &mut Report<'_>) -> Option<Serv
     let trusted_proxies = paths::read_proxies(proxies.as_ref(), report);
     let other_paths = paths::read(prefixes.as_ref(), routes.as_ref(), report);
     let segment_script = segment_script.and_then(|field| read_script(&field, report));
+    let tls = match tls {
+        Some(section) => Some(server_tls::read(section, report)),
+        None => None,
+    };
     let (collect, manage_at) = (collect?, manage_at?);
     let field_at = manage.as_ref().map_or(section.at, Field::at);
     if collect == manage_at && collect.port() != 0 {
@@ -148,8 +154,13 @@ fn read_server(mut section: Section<'_>, report: &mut Report<'_>) -> Option<Serv
         );
     }
     let manage = Some(manage_at);
+    let tls = match tls {
+        Some(tls) => Some(tls?),
+        None => None,
+    };
     Some(Server {
         collect,
+        tls,
         manage,
         admin_token: admin_token?,
         trusted_proxies: trusted_proxies?,

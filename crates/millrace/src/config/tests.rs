@@ -1,8 +1,8 @@
 //! Whole files, and what is said about them.
 
-mod sources;
-
+mod adobe;
 mod door;
+mod sources;
 
 use std::path::Path;
 

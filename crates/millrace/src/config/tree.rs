@@ -39,6 +39,8 @@ pub struct Config {
 pub struct Server {
     /// The address of the collector.
     pub collect: SocketAddr,
+    /// Where the collector speaks TLS as well, if it does.
+    pub tls: Option<Tls>,
     /// The address of the management API; none when it shares that of the collector.
     pub manage: Option<SocketAddr>,
     /// What the management API asks for.
@@ -49,6 +51,32 @@ pub struct Server {
     pub other_paths: OtherPaths,
     /// Segment's script for web pages, if there is one.
     pub segment_script: Option<Vec<u8>>,
+}
+
+/// More bytes than a chain of certificates or a key has.
+pub(crate) const MAX_PEM_BYTES: u64 = 256 << 10;
+
+/// A listener that speaks TLS.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Tls {
+    /// Its address.
+    pub listen: SocketAddr,
+    /// Where its certificate comes from.
+    pub source: CertificateSource,
+}
+
+/// Where a certificate comes from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum CertificateSource {
+    /// Files, which are looked at again while the process runs.
+    Files {
+        /// The certificates as PEM, the server's own first.
+        chain: PathBuf,
+        /// The private key as PEM.
+        key: PathBuf,
+    },
+    /// One that is made at the start and that nobody trusts by themselves.
+    ThrowAway,
 }
 
 /// What one request and one process may cost.

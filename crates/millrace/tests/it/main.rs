@@ -15,6 +15,7 @@ mod collector_js;
 mod delete_users;
 mod demo;
 mod docs;
+mod edge;
 mod fault;
 mod http;
 mod kill;

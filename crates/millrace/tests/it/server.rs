@@ -22,6 +22,8 @@ pub(crate) struct DevServer {
     collector: String,
     management: String,
     twin: String,
+    tls: String,
+    authority: PathBuf,
     _folder: Option<tempfile::TempDir>,
 }
 
@@ -51,6 +53,24 @@ impl DevServer {
         DevServer::launch(command)
     }
 
+    /// Starts with a collector that speaks TLS as well.
+    pub(crate) fn start_with_tls() -> DevServer {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let mut command = millrace();
+        command
+            .args(["serve", "--dev", "--listen", "127.0.0.1:0", "--twin-listen", "127.0.0.1:0"])
+            .args(["--tls-listen", "127.0.0.1:0", "--data"])
+            .arg(folder.path());
+        let mut server = DevServer::launch(command);
+        server._folder = Some(folder);
+        server
+    }
+
+    /// The base address of the collector over TLS, and the file to trust.
+    pub(crate) fn tls(&self) -> (&str, &Path) {
+        (&self.tls, &self.authority)
+    }
+
     /// Starts with a configuration, whose admin token is [`ADMIN_TOKEN`].
     pub(crate) fn start_with(config: &Path) -> DevServer {
         let mut command = millrace();
@@ -63,11 +83,17 @@ impl DevServer {
             command.stdout(Stdio::piped()).stdin(Stdio::null()).spawn().expect("millrace starts");
         let stdout = child.stdout.take().expect("standard output");
         let (collector, management, twin) = (String::new(), String::new(), String::new());
-        let mut server = DevServer { child, collector, management, twin, _folder: None };
+        let (tls, authority) = (String::new(), PathBuf::new());
+        let mut server =
+            DevServer { child, collector, management, twin, tls, authority, _folder: None };
         let mut lines = BufReader::new(stdout).lines();
         while let Some(Ok(line)) = lines.next() {
             let mut words = line.split_whitespace();
             match (words.next(), words.next()) {
+                (Some("collector"), Some(url)) if url.starts_with("https:") => {
+                    url.clone_into(&mut server.tls);
+                }
+                (Some("trust"), Some(path)) => server.authority = PathBuf::from(path),
                 (Some("collector"), Some(url)) => url.clone_into(&mut server.collector),
                 (Some("management"), Some(url)) => url.clone_into(&mut server.management),
                 (Some("twin"), Some(url)) => url.clone_into(&mut server.twin),

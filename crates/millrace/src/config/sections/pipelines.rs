@@ -1,5 +1,6 @@
 //! `[[pipelines]]`: who may send what to a collection endpoint, and what its door does with it.
 
+mod adobe;
 mod admission;
 mod mixpanel;
 mod script;
@@ -26,6 +27,7 @@ pub(super) fn read(sections: Vec<Section<'_>>, report: &mut Report<'_>) -> Vec<N
             ["origins", "require_origin", "limits"].map(|key| section.optional(key));
         let sources = sources::Sources::ask(&mut section, report);
         let mixpanel = section.optional("mixpanel");
+        let adobe = section.table(report, "adobe");
         section.finish(report);
         let id = id.and_then(|field| Some((name_text(&field, report)?, field)));
         let known = pipelines.iter().filter_map(|pipeline| pipeline.value.as_ref());
@@ -37,6 +39,12 @@ pub(super) fn read(sections: Vec<Section<'_>>, report: &mut Report<'_>) -> Vec<N
         let known: Vec<_> = known.map(|pipeline| &pipeline.door.mixpanel).collect();
         let mixpanel = mixpanel.map(|field| mixpanel::read(&field, &known, report));
         let mixpanel = mixpanel.unwrap_or_default();
+        let known = pipelines.iter().filter_map(|pipeline| pipeline.value.as_ref());
+        let known = known.map(|pipeline| &pipeline.door.adobe);
+        let known =
+            known.flat_map(|adobe| adobe.datastreams.iter().chain(&adobe.disabled_datastreams));
+        let known: Vec<&str> = known.map(String::as_str).collect();
+        let adobe = adobe::read(adobe, &known, report);
         let origins = admission::read_origins(origins.as_ref(), require_origin.as_ref(), report);
         let limits = admission::read_limits(limits.as_ref(), report);
         let Some((name, field)) = id else { continue };
@@ -49,6 +57,7 @@ pub(super) fn read(sections: Vec<Section<'_>>, report: &mut Report<'_>) -> Vec<N
             origins,
             limits,
             mixpanel,
+            adobe,
             ..PipelineOptions::new(id.clone())
         };
         sources.read(&mut door, &mut used, report);

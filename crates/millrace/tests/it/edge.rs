@@ -1,0 +1,103 @@
+//! Adobe's Edge Network API against the real binary, over TLS, through to the twin.
+
+use std::sync::Arc;
+
+use millrace_model::time::{Clock as _, SystemClock};
+use rustls_pki_types::pem::PemObject as _;
+use rustls_pki_types::{CertificateDer, ServerName};
+use serde_json::{Value, json};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
+use tokio_rustls::TlsConnector;
+use tokio_rustls::client::TlsStream;
+use tokio_rustls::rustls::crypto::ring;
+use tokio_rustls::rustls::{ClientConfig, RootCertStore};
+
+use crate::server::{DevServer, tally};
+
+/// A page's connection, which trusts what the server says is to be trusted.
+async fn connect(server: &DevServer, name: &str) -> TlsStream<TcpStream> {
+    let (url, authority) = server.tls();
+    let mut roots = RootCertStore::empty();
+    roots.add(CertificateDer::from_pem_file(authority).unwrap()).unwrap();
+    let config = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_root_certificates(roots)
+        .with_no_client_auth();
+    let stream = TcpStream::connect(url.strip_prefix("https://").unwrap()).await.unwrap();
+    let name = ServerName::try_from(name.to_owned()).unwrap();
+    TlsConnector::from(Arc::new(config)).connect(name, stream).await.unwrap()
+}
+
+/// Posts as the Web SDK does, on a connection of its own. Gives status and body.
+async fn post(server: &DevServer, call: &str, cookie: &str, body: &Value) -> (u16, String) {
+    let mut stream = connect(server, "edge.test").await;
+    let body = body.to_string();
+    let request = format!(
+        "POST /ee/irl1/v1/{call}?configId=dev&requestId=r-{} HTTP/1.1\r\nHost: edge.test\r\n\
+         Origin: https://www.shop.test\r\nContent-Type: text/plain; charset=UTF-8\r\n\
+         Cookie: {cookie}\r\nConnection: close\r\nContent-Length: {}\r\n\r\n{body}",
+        body.len(),
+        body.len()
+    );
+    stream.write_all(request.as_bytes()).await.unwrap();
+    let mut answer = Vec::new();
+    // A peer that closes the connection without a word of TLS about it has still said everything.
+    let _ = stream.read_to_end(&mut answer).await;
+    let answer = String::from_utf8(answer).unwrap();
+    let (head, body) = answer.split_once("\r\n\r\n").unwrap();
+    let status = head.split(' ').nth(1).and_then(|status| status.parse().ok());
+    (status.unwrap(), body.to_owned())
+}
+
+fn handle(body: &str, kind: &str) -> Value {
+    let body: Value = serde_json::from_str(body).unwrap();
+    let handles = body["handle"].as_array().unwrap();
+    let found = handles.iter().find(|handle| handle["type"] == kind);
+    found.unwrap_or_else(|| panic!("{body:#}"))["payload"][0].clone()
+}
+
+#[test]
+fn a_visit_over_tls_arrives_in_the_twin_under_one_visitor() {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let server = DevServer::start_with_tls();
+    let now = SystemClock::default().now().to_string();
+    let view = json!({"events": [{"xdm": {
+        "eventType": "web.webpagedetails.pageViews", "timestamp": now,
+        "web": {"webPageDetails": {"URL": "https://www.shop.test/", "name": "Home"}},
+    }}]});
+    let (status, body) = runtime.block_on(post(&server, "interact", "", &view));
+    assert_eq!(status, 200, "{body}");
+    let ecid = handle(&body, "identity:result")["id"].clone();
+    let stored = handle(&body, "state:store");
+    assert_eq!(stored["key"], "kndctr_dev_AdobeOrg_identity");
+    let cookie =
+        format!("{}={}", stored["key"].as_str().unwrap(), stored["value"].as_str().unwrap());
+
+    let purchase = json!({"events": [{"xdm": {
+        "eventType": "commerce.purchases", "timestamp": now,
+        "identityMap": {"CRMID": [{"id": "ada", "authenticatedState": "authenticated", "primary": true}]},
+        "commerce": {"order": {"purchaseID": "o-1", "priceTotal": 42.5, "currencyCode": "USD"}},
+    }}]});
+    let (status, body) = runtime.block_on(post(&server, "interact", &cookie, &purchase));
+    assert_eq!((status, handle(&body, "identity:result")["id"].clone()), (200, ecid));
+
+    let link = json!({"events": [
+        {"xdm": {"eventType": "web.webinteraction.linkClicks", "timestamp": now}},
+        {"xdm": {"eventType": "decisioning.propositionDisplay", "timestamp": now}},
+    ]});
+    let (status, body) = runtime.block_on(post(&server, "collect", &cookie, &link));
+    assert_eq!((status, body.as_str()), (204, ""));
+
+    let ledger = server.drain(4);
+    assert_eq!((tally(&ledger, "received"), tally(&ledger, "delivered")), (4, 3), "{ledger:#}");
+    let summary = server.twin_get("/twin/v1/projects/1/summary");
+    let expected = json!({
+        "Page Viewed": 1, "commerce.purchases": 1, "web.webinteraction.linkClicks": 1,
+    });
+    assert_eq!(summary["by_event"], expected, "{summary:#}");
+    let ada = server.twin_get("/twin/v1/projects/1/users/ada");
+    let activity = ada["activity"].as_array().unwrap();
+    assert_eq!(activity.len(), 3, "one visitor before and after the sign-in: {ada:#}");
+}
