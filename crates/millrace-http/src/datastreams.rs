@@ -12,9 +12,10 @@ use axum::http::header::{self, HeaderMap};
 use millrace_model::code::Code;
 
 use crate::answer::Refusal;
-use crate::doors::Door;
+use crate::doors::{Door, Entrance};
 use crate::keys::same_secret;
 use crate::options::AdobeOptions;
+use crate::write_key::WriteKey;
 
 /// The path that the Web SDK and the API have unless told otherwise.
 const BASE_PATH: &str = "ee";
@@ -26,7 +27,8 @@ const API_KEY: &str = "x-api-key";
 /// A datastream that is switched on.
 #[derive(Clone, Debug)]
 pub(crate) struct Datastream {
-    pub(crate) door: Arc<Door>,
+    /// With the datastream as its key: limits count for each.
+    pub(crate) entrance: Entrance,
     pub(crate) options: Arc<AdobeOptions>,
 }
 
@@ -45,8 +47,12 @@ impl Datastreams {
     ) -> Datastreams {
         let mut all = Datastreams { by_id: HashMap::new(), base_paths: vec![BASE_PATH.to_owned()] };
         for (options, door) in owned {
-            let stream = Datastream { door: Arc::clone(door), options: Arc::new(options.clone()) };
-            let on = options.datastreams.iter().map(|id| (id, Some(stream.clone())));
+            let shared = Arc::new(options.clone());
+            let stream = |id: &str| Datastream {
+                entrance: Entrance::new(Arc::clone(door), &WriteKey::active(id)),
+                options: Arc::clone(&shared),
+            };
+            let on = options.datastreams.iter().map(|id| (id, Some(stream(id))));
             let off = options.disabled_datastreams.iter().map(|id| (id, None));
             for (id, stream) in off.chain(on).filter(|(id, _)| !id.is_empty()) {
                 all.by_id.entry(id.clone()).or_insert(stream);
@@ -159,7 +165,7 @@ mod tests {
             AdobeOptions { datastreams: names(&["prod", "dev"]), ..AdobeOptions::default() },
         ]);
         let found = |id| match all.find(id) {
-            Ok(stream) => stream.door.id.to_string(),
+            Ok(stream) => stream.entrance.id.to_string(),
             Err(refusal) => refusal.code.to_string(),
         };
         for (id, wanted) in [

@@ -421,8 +421,10 @@ async fn personalisation_is_filtered_unless_it_is_wanted() {
 
 #[tokio::test]
 async fn a_mixpanel_cookie_of_the_page_is_offered() {
-    let collector = edge();
-    let cookie = "mp_0123_mixpanel=%7B%22distinct_id%22%3A%22%24device%3Ad%22%2C%22%24device_id%22%3A%22d%22%7D";
+    let mut pipeline = pipeline("web", web());
+    pipeline.mixpanel.tokens = vec![WriteKey::active("0123")];
+    let collector = with(vec![pipeline]);
+    let cookie = "mp_9_mixpanel=%7B%22distinct_id%22%3A%22other%22%7D; mp_0123_mixpanel=%7B%22distinct_id%22%3A%22%24device%3Ad%22%2C%22%24device_id%22%3A%22d%22%7D";
     let request = posting(INTERACT).header("cookie", cookie);
     collector.send(request.body(Body::from(one_event().to_string())).unwrap()).await;
     let body = body_of(&events(&collector)[0]);

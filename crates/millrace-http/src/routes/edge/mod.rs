@@ -20,12 +20,12 @@ use tokio::sync::oneshot;
 use millrace_model::code::Code;
 use millrace_model::event::Batch;
 use millrace_protocol::edge::{
-    Admission, Envelope, Form, MixpanelCookie, Visitor, cookies, ecid_of_cookie, identity_cookie,
+    Admission, Envelope, Form, Visitor, cookies, ecid_of_cookie, identity_cookie,
     is_identity_cookie, new_ecid,
 };
 
 use crate::answer::Refusal;
-use crate::doors::{Doors, Entrance};
+use crate::doors::Doors;
 use crate::taking::{Collector, Decoded, Received, Taken};
 use reply::Told;
 use target::{Asked, Call};
@@ -174,16 +174,17 @@ fn decode(
 
     let stream = received.doors.datastreams.find(asked.datastream.as_deref())?.clone();
     let organisation = stream.organisation(&received.head.headers).map(str::to_owned);
-    let sent = Sent::read(&received.head.headers, organisation.as_deref());
+    let sent = ecid_sent(&received.head.headers, organisation.as_deref());
+    let mixpanel = stream.entrance.mixpanel_cookie(&received.head.headers);
     let said = match call {
         Call::SetConsent => Some(envelope.consent().ok_or_else(no_consent)?),
         Call::Interact { .. } | Call::Collect { .. } | Call::Acquire | Call::Media => None,
     };
     let refused = said.as_ref().and_then(|said| said.general) == Some(false);
-    let known = envelope.known_ecid(sent.ecid.as_deref());
+    let known = envelope.known_ecid(sent.as_deref());
     let ecid = match call {
         // Several people may be in one body: each event is on its own.
-        Call::Collect { .. } | Call::Media => sent.ecid.clone(),
+        Call::Collect { .. } | Call::Media => sent.clone(),
         // Who wants nothing collected is not given an id.
         Call::SetConsent if refused => known.clone(),
         Call::Interact { .. } | Call::Acquire | Call::SetConsent => {
@@ -191,13 +192,13 @@ fn decode(
         }
     };
     let admission = Admission {
-        pipeline: &stream.door.id,
+        pipeline: &stream.entrance.id,
         received_at: received.at,
         request_id: asked.request_id.as_deref(),
         visitor: Visitor {
             ecid: ecid.as_deref(),
             ecid_is_fleeting: known.is_none() && !received.from_device,
-            mixpanel: sent.mixpanel.as_ref(),
+            mixpanel: mixpanel.as_ref(),
             user_agent: received.header(header::USER_AGENT).filter(|_| received.from_device),
             ip: received.client_ip.filter(|_| received.from_device),
         },
@@ -208,12 +209,12 @@ fn decode(
     let batch = match &said {
         // Without an id there is nobody whose consent it would be.
         Some(said) if ecid.is_some() || envelope.names_somebody() => Batch {
-            pipeline: stream.door.id.clone(),
+            pipeline: stream.entrance.id.clone(),
             received_at: received.at,
             items: envelope.admit_consent(said, &admission).into_iter().collect(),
         },
         Some(_) => {
-            Batch { pipeline: stream.door.id.clone(), received_at: received.at, items: Vec::new() }
+            Batch { pipeline: stream.entrance.id.clone(), received_at: received.at, items: Vec::new() }
         }
         None => envelope.admit(&admission),
     };
@@ -223,7 +224,7 @@ fn decode(
         organisation,
         own_domain: own_domain(&received.head, &envelope),
     };
-    Ok((Decoded { door: Entrance::from(stream.door), batch }, told))
+    Ok((Decoded { door: stream.entrance, batch }, told))
 }
 
 fn check_events(call: Call, envelope: &Envelope) -> Result<(), Refusal> {
@@ -249,31 +250,16 @@ fn no_consent() -> Refusal {
     Refusal::new(StatusCode::BAD_REQUEST, Code::BadBody, message)
 }
 
-/// What the cookies of the request hold.
-#[derive(Debug, Default)]
-struct Sent {
-    ecid: Option<String>,
-    mixpanel: Option<MixpanelCookie>,
-}
-
-impl Sent {
-    fn read(headers: &HeaderMap, organisation: Option<&str>) -> Sent {
-        let own = organisation.map(identity_cookie);
-        let mut sent = Sent::default();
-        let lines = headers.get_all(header::COOKIE).iter().filter_map(|line| line.to_str().ok());
-        for (name, value) in lines.flat_map(cookies) {
-            let is_identity = match &own {
-                Some(own) => name == own,
-                None => is_identity_cookie(name),
-            };
-            if is_identity {
-                sent.ecid = sent.ecid.or_else(|| ecid_of_cookie(value));
-            } else if MixpanelCookie::token(name).is_some() {
-                sent.mixpanel = sent.mixpanel.or_else(|| MixpanelCookie::parse(value));
-            }
-        }
-        sent
-    }
+/// The ECID in the identity cookie of the request.
+fn ecid_sent(headers: &HeaderMap, organisation: Option<&str>) -> Option<String> {
+    let own = organisation.map(identity_cookie);
+    let is_identity = |name: &str| match &own {
+        Some(own) => name == own,
+        None => is_identity_cookie(name),
+    };
+    let lines = headers.get_all(header::COOKIE).iter().filter_map(|line| line.to_str().ok());
+    let mut values = lines.flat_map(cookies).filter(|(name, _)| is_identity(name));
+    values.find_map(|(_, value)| ecid_of_cookie(value))
 }
 
 /// The domain of the page's cookies, when the host that was asked is within it.

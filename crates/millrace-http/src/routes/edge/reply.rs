@@ -203,7 +203,8 @@ fn adobe_code(refusal: &Refusal) -> (StatusCode, Option<&'static str>) {
             own(StatusCode::PAYLOAD_TOO_LARGE, "0112-413")
         }
         (Code::BearerRefused, _) => own(StatusCode::UNAUTHORIZED, "0500-401"),
-        (Code::Overloaded, _) => (StatusCode::SERVICE_UNAVAILABLE, None),
+        // Limits, too: the SDK waits and sends again.
+        (_, StatusCode::TOO_MANY_REQUESTS) => (StatusCode::SERVICE_UNAVAILABLE, None),
         (_, status) if status.is_server_error() => (StatusCode::SERVICE_UNAVAILABLE, None),
         (_, status) => (status, None),
     }
