@@ -5,7 +5,7 @@ use std::time::Duration;
 use axum::body::Body;
 use axum::http::{Method, Request, StatusCode};
 use base64::Engine;
-use millrace_http::{AdobeOptions, CollectorOptions, PipelineOptions};
+use millrace_http::{AdobeOptions, CollectorOptions, PipelineOptions, RateLimits, WriteKey};
 use millrace_model::disposition::FilterReason;
 use millrace_model::event::{Event, Item};
 use millrace_model::intake::AdmitError;
@@ -330,6 +330,23 @@ async fn trouble_on_this_side_is_503_with_a_time_to_come_back() {
         assert!(answered.header("retry-after").is_some(), "{code}");
         assert_eq!(answered.header("access-control-allow-origin"), Some(PAGE));
     }
+}
+
+#[tokio::test]
+async fn the_rules_of_the_pipelines_door_hold() {
+    let mut guarded = pipeline("web", web());
+    guarded.origins.allow(PAGE).unwrap();
+    guarded.limits = RateLimits { events_per_day: Some(2), ..RateLimits::default() };
+    let collector = with(vec![guarded]);
+    let foreign = posting(INTERACT).header("origin", "https://other.example");
+    let answered = collector.send(foreign.body(Body::from(one_event().to_string())).unwrap()).await;
+    assert_eq!(answered.code().map(|code| code.as_str()), Some("MR1016"), "{}", answered.body);
+    for status in [200, 200, 503] {
+        let answered = post(&collector, INTERACT, &one_event()).await;
+        assert_eq!(answered.status.as_u16(), status, "{}", answered.body);
+        assert_eq!(answered.header("retry-after").is_some(), status == 503);
+    }
+    assert_eq!(collector.intake.take().len(), 2);
 }
 
 #[tokio::test]

@@ -5,7 +5,9 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use millrace_http::{AdobeOptions, DataflyOptions, MixpanelAccess, OtherPaths, PipelineOptions, WriteKey};
+use millrace_http::{
+    AdobeOptions, DataflyOptions, MixpanelAccess, OtherPaths, PipelineOptions, WriteKey,
+};
 use millrace_model::code::Code;
 use millrace_model::diagnostic::Diagnostic;
 use millrace_model::id::IdError;

@@ -213,9 +213,11 @@ fn decode(
             received_at: received.at,
             items: envelope.admit_consent(said, &admission).into_iter().collect(),
         },
-        Some(_) => {
-            Batch { pipeline: stream.entrance.id.clone(), received_at: received.at, items: Vec::new() }
-        }
+        Some(_) => Batch {
+            pipeline: stream.entrance.id.clone(),
+            received_at: received.at,
+            items: Vec::new(),
+        },
         None => envelope.admit(&admission),
     };
     let told = Told {

@@ -1,7 +1,7 @@
 //! `[[pipelines]]`: who may send what to a collection endpoint, and what its door does with it.
 
-mod adobe;
 mod admission;
+mod adobe;
 mod mixpanel;
 mod script;
 mod sources;
