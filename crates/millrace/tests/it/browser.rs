@@ -127,6 +127,24 @@ fn rudderstack_in_a_browser_arrives_whole() {
     the_visit_arrives("rudder");
 }
 
+/// Two events and `$identify`; and four updates of profiles: what the page sets, where the visitor
+/// came from, the group among the user's properties, and the group's own.
+#[test]
+fn mixpanel_in_a_browser_arrives_whole() {
+    let server = DevServer::start();
+    let visit = Visit::run("sdk", &server, json!({ "page": "mixpanel" }));
+    server.drain(7);
+    visit.leave();
+    let ledger = server.drain(7);
+    assert_eq!(tally(&ledger, "received"), 7, "{ledger:#}");
+    assert_eq!(tally(&ledger, "delivered") + tally(&ledger, "filtered"), 7, "{ledger:#}");
+    let summary = server.twin_get("/twin/v1/projects/1/summary");
+    for name in ["Product Viewed", "Order Completed"] {
+        assert_eq!(summary["by_event"][name], json!(1), "{summary:#}");
+    }
+    assert_eq!(summary["events"], summary["copies"], "{summary:#}");
+}
+
 /// The lock file says which packages, and leaves it to the package client where they come from.
 #[test]
 fn the_lock_file_of_the_browser_tests_names_no_registry() {
