@@ -127,8 +127,11 @@ impl Collector {
     }
 }
 
-/// The SDKs: name, and the command that sends to a collector.
-fn sdks() -> [(&'static str, fn(&str, &str) -> Command); 4] {
+/// The command that sends with an SDK to a collector, by its address and a write key.
+type Driver = fn(&str, &str) -> Command;
+
+/// The SDKs, each with its name.
+fn sdks() -> [(&'static str, Driver); 4] {
     fn node(sdk: &str, url: &str, key: &str) -> Command {
         let mut command = Command::new("node");
         command.arg(npm_packages("sdk/node").join("stress.mjs")).args([sdk, url, key]);
