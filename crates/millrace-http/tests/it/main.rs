@@ -23,6 +23,7 @@ mod mobile;
 mod overload;
 mod pixels;
 mod recording;
+mod recordings;
 mod script;
 mod server;
 mod startup;
