@@ -102,6 +102,12 @@ impl Rules {
         Rules { watch, bots, internal, drops, places, privacy, privacy_of_places, hot_ids, consent }
     }
 
+    /// The counts of ids with too many events, if they are kept.
+    #[must_use]
+    pub fn hot_ids(&self) -> Option<&Arc<HotIds>> {
+        self.hot_ids.as_ref().map(|(_, hot)| hot)
+    }
+
     /// True when the rules take something out of what is stored.
     #[must_use]
     pub fn protect(&self) -> bool {

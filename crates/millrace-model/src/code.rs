@@ -123,6 +123,8 @@ codes! {
     BadPixel = "MR1115";
     /// The payload of the webhook does not have what its mapping needs.
     UnmappedPayload = "MR1116";
+    /// One id has nearly as many events in a day as Mixpanel takes, or more.
+    HotIdentity = "MR1120";
 
     /// The alias joins two known users, which simplified identity merge cannot do.
     AliasOfTwoUsers = "MR2001";
@@ -233,6 +235,12 @@ codes! {
     TestFailed = "MR5112";
     /// The blueprint can be used, and probably does not do what is meant.
     DoubtfulMapping = "MR5113";
+    /// The place that a rule names cannot be read.
+    BadPath = "MR5114";
+    /// The file cannot be used as a database of places.
+    PlacesUnusable = "MR5115";
+    /// The rule of the door can be used, and probably does not do what is meant.
+    DoubtfulRule = "MR5116";
     /// The certificate or its key cannot be used.
     BadCertificate = "MR5119";
 }

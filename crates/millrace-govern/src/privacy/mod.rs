@@ -56,6 +56,12 @@ pub struct Place {
 }
 
 impl Place {
+    /// The place as it was written.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.text
+    }
+
     /// Reads a place.
     ///
     /// # Errors

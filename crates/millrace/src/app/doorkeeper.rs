@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
 
+use millrace_govern::hot_ids::HotIds;
 use millrace_http::{CollectorHandle, KeyState, PipelineOptions};
 use millrace_model::diagnostic::Diagnostic;
 use millrace_model::id::PipelineId;
@@ -19,7 +20,7 @@ use tokio::sync::watch;
 
 use super::quotas;
 use super::restart::needs_restart;
-use crate::config::Config;
+use crate::config::{Config, PlacesFile};
 
 /// How often the file is looked at: a key is revoked within a second of its change.
 const LOOK_EVERY: Duration = Duration::from_millis(500);
@@ -43,6 +44,8 @@ pub(super) struct Doorkeeper {
 #[derive(Debug)]
 struct Doors {
     pipelines: Vec<PipelineOptions>,
+    /// The database of places that their rules share.
+    places: Option<PlacesFile>,
     loaded_at: UnixMillis,
     /// Why the file of now is not what holds.
     mistakes: Vec<String>,
@@ -77,6 +80,7 @@ impl Doorkeeper {
         }
         let now = Doors {
             pipelines,
+            places: config.places.clone(),
             loaded_at: clock.now(),
             mistakes: Vec::new(),
             needs_restart: Vec::new(),
@@ -87,6 +91,21 @@ impl Doorkeeper {
 
     pub(super) fn collector(&self) -> &CollectorHandle {
         &self.collector
+    }
+
+    /// The counts of the pipelines that look for ids with too many events.
+    pub(super) fn hot_ids(&self) -> Vec<(PipelineId, Arc<HotIds>)> {
+        let now = self.now.lock().unwrap_or_else(PoisonError::into_inner);
+        let counted = now
+            .pipelines
+            .iter()
+            .filter_map(|door| Some((door.id.clone(), Arc::clone(door.rules.hot_ids()?))));
+        counted.collect()
+    }
+
+    /// The database of places of now.
+    pub(super) fn places(&self) -> Option<PlacesFile> {
+        self.now.lock().unwrap_or_else(PoisonError::into_inner).places.clone()
     }
 
     /// Keeps the doors until `stop` says so. Without a file only the quotas are kept.
@@ -146,6 +165,7 @@ impl Doorkeeper {
                 let is_known = |door: &PipelineOptions| self.known.contains(&door.id);
                 let doors = config.pipelines.into_iter().map(|pipeline| pipeline.door);
                 now.pipelines = doors.filter(is_known).collect();
+                now.places = config.places;
                 now.mistakes = Vec::new();
                 now.needs_restart = needs_restart(first, &text);
                 now.loaded_at = self.clock.now();

@@ -4,8 +4,10 @@
 //! its start. Names and labels never change their meaning.
 
 use std::fmt::{Display, Write as _};
+use std::sync::Arc;
 
 use millrace_delivery::engine::{IntegrationState, IntegrationStatus};
+use millrace_govern::hot_ids::HotIds;
 use millrace_http::Counts;
 use millrace_model::id::{IntegrationId, PipelineId};
 use millrace_model::ledger::LedgerSums;
@@ -95,6 +97,20 @@ pub(super) fn of_collector(counts: &Counts) -> String {
         page.line(&format!("pipeline=\"{pipeline}\",code=\"{code}\""), count);
     }
     page.text
+}
+
+/// How many ids have so many events today that Mixpanel may rename them.
+pub(super) fn hot_ids(pipelines: &[(PipelineId, Arc<HotIds>)], text: &mut String) {
+    if pipelines.is_empty() {
+        return;
+    }
+    let help = "Ids with more events today than the alarm of their pipeline allows.";
+    let name = "millrace_hot_ids";
+    // Writing to a String cannot fail.
+    let _ = writeln!(text, "# HELP {name} {help}\n# TYPE {name} gauge");
+    for (pipeline, hot) in pipelines {
+        let _ = writeln!(text, "{name}{{pipeline=\"{pipeline}\"}} {}", hot.hot().len());
+    }
 }
 
 fn with_ledger(integrations: &[Numbers]) -> impl Iterator<Item = (&Numbers, &LedgerSums)> {

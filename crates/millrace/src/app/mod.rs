@@ -13,6 +13,7 @@ mod metrics;
 mod overview;
 mod quotas;
 mod restart;
+mod rule_watch;
 mod servers;
 
 use std::net::SocketAddr;
@@ -115,6 +116,8 @@ impl App {
             overview::JournalOverview::new(config, journal.clone(), &engines, Arc::clone(&keeper));
         let servers = servers::Servers::start(config, listeners, router, Arc::new(overview));
         let (stop_keeping, stop) = watch::channel(false);
+        // It ends by itself with the sender of `stop`, and holds nothing that has to be closed.
+        tokio::spawn(rule_watch::run(Arc::clone(&keeper), stop.clone()));
         let keeping = tokio::spawn(keeper.run(file.map(Path::to_owned), stop));
         let integrations =
             config.integrations.iter().map(|integration| integration.id.clone()).collect();

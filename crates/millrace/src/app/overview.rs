@@ -88,6 +88,7 @@ impl Overview for JournalOverview {
         });
         let mut text = metrics::text(&numbers.collect::<Vec<_>>());
         text.push_str(&metrics::of_collector(&self.doorkeeper.collector().counts()));
+        metrics::hot_ids(&self.doorkeeper.hot_ids(), &mut text);
         text
     }
 

@@ -135,6 +135,7 @@ fn build(
         log: Log::default(),
         pipelines: vec![pipeline],
         integrations: vec![integration],
+        places: None,
         twin: Some(Twin {
             listen: twin_listen,
             views: TwinViews::Loopback,

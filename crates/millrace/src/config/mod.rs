@@ -31,8 +31,8 @@ use millrace_model::diagnostic::{Diagnostic, Severity};
 
 pub use tree::{
     BlueprintRef, BlueprintUse, CertificateSource, Config, Connection, DeclaredProject,
-    Destination, Integration, Limits, Log, Pipeline, PipelineParameters, Place, Region, Server,
-    Setting, Tls, Twin, TwinProject, TwinServiceAccount, TwinViews,
+    Destination, Integration, Limits, Log, Pipeline, PipelineParameters, Place, PlacesFile, Region,
+    Server, Setting, Tls, Twin, TwinProject, TwinServiceAccount, TwinViews,
 };
 
 /// The file that is read when none is named.
@@ -51,6 +51,17 @@ pub struct Refused {
     pub mistakes: Vec<Diagnostic>,
     /// The blueprints that could be read from it: the caller can look for mistakes in them, too.
     pub blueprints: Vec<BlueprintUse>,
+}
+
+impl PlacesFile {
+    /// Reads the file again and puts what it holds now in the place of what was read before.
+    ///
+    /// # Errors
+    /// When it cannot be read or is no database of places; the former contents then stay.
+    pub fn reload(&self) -> Result<(), String> {
+        self.places.replace(sections::places::load(&self.path)?);
+        Ok(())
+    }
 }
 
 impl Config {

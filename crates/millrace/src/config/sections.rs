@@ -19,6 +19,7 @@ mod connection;
 mod integrations;
 mod paths;
 mod pipelines;
+pub(super) mod places;
 mod server_tls;
 mod twin;
 
@@ -57,6 +58,7 @@ fn root(document: &DeTable<'_>, report: &mut Report<'_>) -> Option<Config> {
     let pipelines = root.tables(report, "pipelines");
     let integrations = root.tables(report, "integrations");
     let twin = root.table(report, "twin");
+    let places = root.table(report, "places");
     let blueprints = root.table(report, "blueprints");
     root.finish(report);
 
@@ -86,7 +88,9 @@ fn root(document: &DeTable<'_>, report: &mut Report<'_>) -> Option<Config> {
             report.blueprint_folder = report.resolve(path);
         }
     }
-    let pipelines = pipelines::read(pipelines, report);
+    let places = places.and_then(|section| places::read(section, report));
+    let (places_file, places) = places.unzip();
+    let pipelines = pipelines::read(pipelines, places.as_ref(), report);
     let wants_twin = twin.is_some();
     let twin = twin.map(|section| twin::read(section, report));
     let integrations = integrations::read(integrations, &pipelines, wants_twin, report);
@@ -97,6 +101,7 @@ fn root(document: &DeTable<'_>, report: &mut Report<'_>) -> Option<Config> {
         log,
         pipelines: pipelines.into_iter().filter_map(|named| named.value).collect(),
         integrations,
+        places: places_file,
         twin: match twin {
             Some(twin) => Some(twin?),
             None => None,

@@ -2,6 +2,7 @@
 
 mod adobe;
 mod door;
+mod rules;
 mod sources;
 
 use std::path::Path;

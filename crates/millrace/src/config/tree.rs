@@ -3,12 +3,14 @@
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use ipnet::IpNet;
 use millrace_blueprint::Parameters;
 use millrace_delivery::mixpanel::vendor_settings::OtherCredentials;
 use millrace_delivery::mixpanel::{MixpanelOptions, OptionsError};
+use millrace_govern::places::Places;
 use millrace_http::{OtherPaths, PipelineOptions};
 use millrace_model::code::Code;
 use millrace_model::diagnostic::{Diagnostic, Severity};
@@ -30,8 +32,19 @@ pub struct Config {
     pub pipelines: Vec<Pipeline>,
     /// The destinations: ids unique, every pipeline among [`Config::pipelines`].
     pub integrations: Vec<Integration>,
+    /// The database that says where addresses are, if there is one.
+    pub places: Option<PlacesFile>,
     /// The embedded twin, if one is wanted.
     pub twin: Option<Twin>,
+}
+
+/// The file of a database of places, and what was read from it. The rules of the pipelines share it.
+#[derive(Clone, Debug)]
+pub struct PlacesFile {
+    /// The file.
+    pub path: PathBuf,
+    /// Its contents; may be replaced when the file changes.
+    pub places: Arc<Places>,
 }
 
 /// What listens where.

@@ -3,10 +3,15 @@
 mod admission;
 mod adobe;
 mod mixpanel;
+mod rules;
 mod script;
 mod sources;
 mod write_keys;
 
+use std::sync::Arc;
+
+use millrace_govern::Rules;
+use millrace_govern::places::PlaceOptions;
 use millrace_http::PipelineOptions;
 use millrace_model::id::PipelineId;
 
@@ -14,7 +19,12 @@ use super::super::document::{Field, Report, Section};
 use super::super::tree::{Pipeline, PipelineParameters};
 use super::{Named, identifier, name_text, refuse_second};
 
-pub(super) fn read(sections: Vec<Section<'_>>, report: &mut Report<'_>) -> Vec<Named<Pipeline>> {
+/// `places` is what `[places]` says.
+pub(super) fn read(
+    sections: Vec<Section<'_>>,
+    places: Option<&PlaceOptions>,
+    report: &mut Report<'_>,
+) -> Vec<Named<Pipeline>> {
     let mut pipelines: Vec<Named<Pipeline>> = Vec::new();
     let mut used = sources::Used::default();
     for mut section in sections {
@@ -28,6 +38,7 @@ pub(super) fn read(sections: Vec<Section<'_>>, report: &mut Report<'_>) -> Vec<N
         let sources = sources::Sources::ask(&mut section, report);
         let mixpanel = section.optional("mixpanel");
         let adobe = section.table(report, "adobe");
+        let rules = rules::read(&mut section, report, places);
         section.finish(report);
         let id = id.and_then(|field| Some((name_text(&field, report)?, field)));
         let known = pipelines.iter().filter_map(|pipeline| pipeline.value.as_ref());
@@ -58,6 +69,7 @@ pub(super) fn read(sections: Vec<Section<'_>>, report: &mut Report<'_>) -> Vec<N
             limits,
             mixpanel,
             adobe,
+            rules: Arc::new(Rules::new(&rules)),
             ..PipelineOptions::new(id.clone())
         };
         sources.read(&mut door, &mut used, report);

@@ -27,7 +27,8 @@ pub(super) fn read(
     };
     let (coordinates, drop_ip) = (flag(coordinates), flag(drop_ip));
     let field = database?;
-    let path = report.resolve(non_empty(&field, report, "GeoLite2-City.mmdb")?);
+    let path = non_empty(&field, report, "GeoLite2-City.mmdb")?;
+    let path = report.resolve(path);
     match load(&path) {
         Ok(database) => {
             let places = Arc::new(Places::new(database));

@@ -1,6 +1,7 @@
 //! The rules of a pipeline's door: `privacy`, `bots`, `internal`, `drop`, `places`,
 //! `hot_id_alarm`.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use ipnet::IpNet;
@@ -71,7 +72,7 @@ fn read_privacy(mut section: Section<'_>, report: &mut Report<'_>) -> PrivacyOpt
             // What the file itself says of a place goes before what a list says.
             Some(rules) => options.rules.extend(rules),
             None => {
-                let near = nearest(name, PRESETS.into_iter());
+                let near = nearest(name, PRESETS);
                 let fix = match near {
                     Some(near) => format!("did you mean `{near}`?"),
                     None => format!("known here: {}", PRESETS.join(", ")),
@@ -151,9 +152,9 @@ fn read_internal(mut section: Section<'_>, report: &mut Report<'_>) -> InternalO
     };
     for one in items(networks.as_ref(), "networks such as \"203.0.113.0/24\"", report) {
         let Some(text) = one.text(report, "203.0.113.0/24") else { continue };
-        match text.parse::<IpNet>().or_else(|_| text.parse().map(IpNet::from).map_err(|_| ())) {
+        match text.parse().or_else(|_| text.parse::<IpAddr>().map(IpNet::from)) {
             Ok(network) => options.networks.push(network.trunc()),
-            Err(()) => {
+            Err(_) => {
                 let fix = "write an address and the bits of its network: 203.0.113.0/24".to_owned();
                 one.wrong(report, &format!("is no network: `{text}`"), Some(fix));
             }
@@ -173,17 +174,14 @@ fn read_drop(mut section: Section<'_>, report: &mut Report<'_>) -> Option<DropRu
     let [name, event, path] = ["name", "event", "path"].map(|key| section.optional(key));
     section.finish(report);
     if event.is_none() && path.is_none() {
-        let message = format!("`{}` would drop every event", "pipelines.drop");
+        let message = "`pipelines.drop` without a condition would drop every event";
         let fix = "add event = \"Heartbeat*\" or path = \"/admin/*\"".to_owned();
         report.mistake(section.at, Code::MissingKey, message, Some(fix));
         return None;
     }
-    let read = |field: Option<&Field<'_>>, example: &str, report: &mut Report<'_>| {
-        field.map(|field| field.text(report, example))
-    };
-    let name = read(name.as_ref(), "heartbeats", report);
-    let event = read(event.as_ref(), "Heartbeat*", report);
-    let path = read(path.as_ref(), "/admin/*", report);
+    let name = name.map(|field| field.text(report, "heartbeats"));
+    let event = event.map(|field| field.text(report, "Heartbeat*"));
+    let path = path.map(|field| field.text(report, "/admin/*"));
     // A mistake in one condition must not make the rule wider.
     if [&event, &path].into_iter().any(|field| matches!(field, Some(None))) {
         return None;
@@ -221,7 +219,7 @@ fn read_action(field: Option<&Field<'_>>, report: &mut Report<'_>) -> Action {
         None | Some((_, "drop")) => Action::Drop,
         Some((_, "tag")) => Action::Tag,
         Some((field, other)) => {
-            let near = nearest(other, ["drop", "tag"].into_iter());
+            let near = nearest(other, ["drop", "tag"]);
             let fix = near.map(|near| format!("did you mean \"{near}\"?"));
             field.wrong(report, "must be \"drop\" or \"tag\"", fix);
             Action::Drop
