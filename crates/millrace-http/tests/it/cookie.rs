@@ -26,6 +26,8 @@ fn call(body: &str, headers: &[(&str, &str)]) -> Request<Body> {
     request.body(Body::from(body.to_owned())).unwrap()
 }
 
+type Headers = &'static [(&'static str, &'static str)];
+
 const ORIGIN: (&str, &str) = ("origin", "https://www.shop.example");
 
 #[tokio::test]
@@ -53,7 +55,7 @@ async fn the_id_of_an_event_wins_and_servers_get_none() {
     let own = r#"{"event":"e","anonymousId":"own"}"#;
     let plain = r#"{"event":"e"}"#;
     let on = || Some(CookieOptions::default());
-    let table: &[(Option<CookieOptions>, &str, &[(&str, &str)])] = &[
+    let table: [(Option<CookieOptions>, &str, Headers); 6] = [
         (on(), own, &[ORIGIN]),
         (on(), own, &[ORIGIN, ("cookie", "_dfid=other")]),
         (on(), plain, &[]),
@@ -62,7 +64,7 @@ async fn the_id_of_an_event_wins_and_servers_get_none() {
         (None, plain, &[ORIGIN, ("cookie", "_dfid=other")]),
     ];
     for (cookie, body, headers) in table {
-        let collector = collector(cookie.clone());
+        let collector = collector(cookie);
         let answered = collector.send(call(body, headers)).await;
         assert_eq!(answered.header("set-cookie"), None, "{body} {headers:?}");
         assert_eq!(&collector.stored_event().body[..], body.as_bytes(), "{headers:?}");

@@ -251,10 +251,9 @@ async fn a_signature_of_stripe_and_hubspot_ages() {
 async fn ones_own_sender_signs_in_any_of_the_common_ways() {
     use base64::Engine;
     let collector = collector();
-    let bytes: Vec<u8> = (0..64)
-        .step_by(2)
-        .map(|at| u8::from_str_radix(&OWN_MAC[at..at + 2], 16).unwrap())
-        .collect();
+    let digit = |digit: &u8| char::from(*digit).to_digit(16).unwrap() as u8;
+    let pairs = OWN_MAC.as_bytes().chunks_exact(2);
+    let bytes: Vec<u8> = pairs.map(|pair| digit(&pair[0]) * 16 + digit(&pair[1])).collect();
     let base64 = base64::engine::general_purpose::STANDARD.encode(bytes);
     for value in [OWN_MAC.to_owned(), format!("sha256={OWN_MAC}"), base64, OWN_MAC.to_uppercase()] {
         let request = to("wh_own").header("X-Signature", value).body(OWN.into()).unwrap();
