@@ -93,3 +93,56 @@ fn wrong_origins_limits_and_paths_are_told() {
         assert!(found[0].contains(words), "{found:#?}");
     }
 }
+
+#[test]
+fn the_script_of_a_pipeline_is_read_and_its_presets_hold() {
+    let told = "[\"k\"]\nscript = { file = \"shop.js\", global = \"shop\", embed_key = true, \
+                endpoint = \"https://in.example/x\", batch_size = 3, flush_interval = \"2s\", \
+                pages = false, consent_required = [\"analytics\"], consent_from = \"custom:choice\", \
+                consent_map = { C0007 = \"marketing\" } }";
+    let (config, _) = parse(&changed("[{ env = \"KEY\" }]", told)).unwrap();
+    let expected = millrace_http::ScriptOptions {
+        file: "shop.js".to_owned(),
+        global: "shop".to_owned(),
+        embed_key: true,
+        endpoint: Some("https://in.example/x".to_owned()),
+        batch_size: 3,
+        flush_interval: std::time::Duration::from_secs(2),
+        pages: false,
+        consent_required: vec!["analytics".to_owned()],
+        consent_from: "custom:choice".to_owned(),
+        consent_map: [("C0007".to_owned(), "marketing".to_owned())].into(),
+    };
+    assert_eq!(config.pipelines[0].door.script, expected);
+    let (config, _) = parse(&changed("[{ env = \"KEY\" }]", "[\"k\"]")).unwrap();
+    assert_eq!(config.pipelines[0].door.script, millrace_http::ScriptOptions::default());
+}
+
+#[test]
+fn mistakes_in_the_script_of_a_pipeline_are_told() {
+    for (script, words) in [
+        ("{ file = \"a/b.js\" }", "is no file name"),
+        ("{ file = \"d.css\" }", "is no file name"),
+        ("{ global = \"1a\" }", "is no name of JavaScript"),
+        ("{ global = \"a);b(\" }", "is no name of JavaScript"),
+        ("{ endpoint = \"collect.example\" }", "is no address"),
+        ("{ batch_size = 0 }", "must be 1 to 100"),
+        ("{ flush_interval = \"2m\" }", "must be"),
+        ("{ consent_from = \"onetrsut\" }", "is no consent platform"),
+        ("{ consent_required = \"analytics\" }", "must be a list"),
+        ("{ fle = \"d.js\" }", "did you mean `file`"),
+        ("\"d.js\"", "must be a table"),
+    ] {
+        let found =
+            mistakes(&changed("[{ env = \"KEY\" }]", &format!("[\"k\"]\nscript = {script}")));
+        assert_eq!(found.len(), 1, "{script}: {found:#?}");
+        assert!(found[0].contains(words), "{script}: {found:#?}");
+    }
+}
+
+#[test]
+fn the_file_of_segments_script_must_be_readable() {
+    let text = changed("[server]", "[server]\nsegment_script = \"./not-there.js\"");
+    let found = mistakes(&text);
+    assert!(found.len() == 1 && found[0].contains("MR5001"), "{found:#?}");
+}
