@@ -28,6 +28,7 @@
 //! | `cookie` | the anonymous id that a browser keeps as a cookie |
 //! | `mixpanel_keys` | project tokens and credentials of Mixpanel's own SDKs |
 //! | `peer` | the address of the client |
+//! | `slots` | places for connections, and who gives way when they are taken |
 //! | `startup` | what browser SDKs ask before they send |
 //! | `write_deadline` | cutting off clients that do not read |
 //! | `write_key` | write keys and their states |
@@ -51,6 +52,7 @@ mod routes;
 mod script_options;
 pub mod server;
 mod signature;
+mod slots;
 mod startup;
 mod taking;
 pub mod tls;

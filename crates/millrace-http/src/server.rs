@@ -1,9 +1,9 @@
 //! Connections: how many, how slow, and how they end.
 //!
-//! Each connection is a task of its own. A slot is taken before a connection is accepted, so at the
-//! bound further clients wait in the kernel's queue, and none of them costs memory here. A client
-//! that does not finish its request head in time, stays idle as long or does not read its answers
-//! is cut off, so slow clients cannot keep the slots.
+//! Each connection is a task of its own, and their number is bounded. At the bound a new client takes
+//! the place of the one that has kept the server waiting longest (`slots`); while none does, one more
+//! is accepted and the others wait in the kernel's queue. A client that does not finish its request
+//! head in time, stays idle as long or does not read its answers is cut off anyway.
 
 use std::convert::Infallible;
 use std::future::Future;
@@ -19,12 +19,13 @@ use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio_rustls::server::TlsStream;
 use tower::Service;
 
 use crate::peer::PeerAddress;
+use crate::slots::{Arriving, Slot, Slots};
 use crate::tls::Certificate;
 use crate::write_deadline::WriteDeadline;
 
@@ -34,7 +35,7 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 /// The bounds of a server.
 #[derive(Clone, Copy, Debug)]
 pub struct ServeOptions {
-    /// Connections at once. Default 4,096.
+    /// Connections at once. Default 10,000.
     pub max_connections: usize,
     /// How long a client may take to send the head of a request, and how long a kept connection
     /// may be idle. Default 30 s.
@@ -50,7 +51,7 @@ pub struct ServeOptions {
 impl Default for ServeOptions {
     fn default() -> ServeOptions {
         ServeOptions {
-            max_connections: 4_096,
+            max_connections: 10_000,
             header_timeout: Duration::from_secs(30),
             handshake_timeout: Duration::from_secs(10),
             write_timeout: Duration::from_secs(30),
@@ -89,49 +90,54 @@ async fn accept(
     options: ServeOptions,
     shutdown: impl Future<Output = ()>,
 ) -> usize {
-    let slots = Arc::new(Semaphore::new(options.max_connections));
+    let slots = Slots::new(options.max_connections);
     let (stop, stopped) = watch::channel(false);
     let mut connections = JoinSet::new();
     let mut shutdown = pin!(shutdown);
     loop {
-        let accept = async {
-            let slot = Arc::clone(&slots).acquire_owned().await;
-            (slot, listener.accept().await)
-        };
-        let (slot, accepted) = tokio::select! {
+        let accepted = tokio::select! {
             biased;
             () = &mut shutdown => break,
-            accepted = accept => accepted,
+            accepted = listener.accept() => accepted,
         };
         while connections.try_join_next().is_some() {}
         match accepted {
             Ok((stream, peer)) => {
+                let slot = tokio::select! {
+                    biased;
+                    () = &mut shutdown => break,
+                    slot = Arc::clone(&slots).take() => slot,
+                };
+                let Some(slot) = slot else { break };
                 let peer = PeerAddress(peer.ip());
                 // Answers are small and must not wait for more.
                 let _ = stream.set_nodelay(true);
                 let (certificate, router) = (certificate.clone(), router.clone());
                 let stopped = stopped.clone();
                 connections.spawn(async move {
-                    let _slot = slot;
-                    match certificate {
-                        None => connection(stream, peer, router, options, stopped).await,
-                        Some(certificate) => {
-                            if let Some(stream) = shake_hands(
-                                &certificate,
-                                stream,
-                                options.handshake_timeout,
-                                &stopped,
-                            )
-                            .await
-                            {
-                                connection(stream, peer, router, options, stopped).await;
-                            }
+                    let cut = Arc::clone(&slot);
+                    let served = async move {
+                        let Some(certificate) = certificate else {
+                            return connection(stream, peer, router, options, stopped, slot).await;
+                        };
+                        let limit = options.handshake_timeout;
+                        let shaken = shake_hands(&certificate, stream, limit, &stopped).await;
+                        if let Some(stream) = shaken {
+                            connection(stream, peer, router, options, stopped, slot).await;
                         }
+                    };
+                    tokio::select! {
+                        // First, so that an answer is on its way before its place is given up.
+                        biased;
+                        () = served => {}
+                        () = cut.cut() => tracing::debug!("a waiting connection gave way"),
                     }
                 });
             }
             Err(error) => {
                 tracing::warn!(%error, "a connection could not be accepted");
+                // Most often there are no file handles left: one that waits has one to give.
+                slots.cut_longest();
                 tokio::select! {
                     () = &mut shutdown => break,
                     () = tokio::time::sleep(ACCEPT_PAUSE) => {}
@@ -172,12 +178,15 @@ async fn connection(
     router: Router,
     options: ServeOptions,
     mut stopped: watch::Receiver<bool>,
+    slot: Arc<Slot>,
 ) {
     let service = service_fn(move |mut request: hyper::Request<Incoming>| {
         request.extensions_mut().insert(peer);
-        let mut router = router.clone();
+        let (mut router, slot) = (router.clone(), Arc::clone(&slot));
         async move {
-            let response = router.call(request.map(Body::new)).await;
+            let body = |body| Body::new(Arriving::new(body, Arc::clone(&slot)));
+            let response = router.call(request.map(body)).await;
+            slot.waits();
             Ok::<_, Infallible>(response.unwrap_or_else(|never| match never {}))
         }
     });

@@ -10,6 +10,7 @@
 //! | [`exit`] | exit codes |
 //! | [`lines`] | lines of events, read in bounded memory |
 //! | [`logging`] | logs on standard error |
+//! | [`open_files`] | the limit of open files, raised |
 //!
 //! Only this crate reads configuration files and the environment.
 
@@ -22,4 +23,5 @@ pub mod demo;
 pub mod exit;
 pub mod lines;
 pub mod logging;
+pub mod open_files;
 pub mod revisions;

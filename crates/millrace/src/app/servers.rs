@@ -14,6 +14,7 @@ use super::STOP_DEADLINE;
 use super::certificate::{self, Loaded};
 use crate::config::Config;
 use crate::exit::Failure;
+use crate::open_files;
 
 /// Where everything listens.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -105,7 +106,7 @@ impl Servers {
     ) -> Servers {
         let managing = management(config.server.admin_token.clone(), overview);
         let options = ServeOptions {
-            max_connections: config.limits.connections as usize,
+            max_connections: open_files::connections(config.limits.connections as usize),
             drain_timeout: STOP_DEADLINE,
             ..ServeOptions::default()
         };

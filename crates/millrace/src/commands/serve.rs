@@ -24,6 +24,7 @@ const DEV_DATA: &str = "millrace-data";
 pub(super) fn run(arguments: &ServeArguments) -> Result<Outcome, Failure> {
     let (config, plans) = if arguments.dev { dev(arguments)? } else { from_file(arguments)? };
     let file = (!arguments.dev).then(|| configuration(arguments));
+    crate::open_files::raise();
     super::runtime()?.block_on(async {
         let app = App::start(&config, plans, file.as_deref()).await?;
         let stop = StopRequest::listen();

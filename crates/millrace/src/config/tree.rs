@@ -117,7 +117,7 @@ impl Default for Limits {
             event: 1 << 20,
             batch_events: 5_000,
             depth: 64,
-            connections: 4_096,
+            connections: 10_000,
         }
     }
 }

@@ -59,6 +59,23 @@ impl Connection {
         self.answer()
     }
 
+    /// The same with any bytes.
+    pub(crate) fn post_bytes(
+        &mut self,
+        path: &str,
+        write_key: &str,
+        body: &[u8],
+    ) -> io::Result<(u16, String)> {
+        let (host, length, authorization) = (&self.host, body.len(), basic(write_key, ""));
+        let head = format!(
+            "POST {path} HTTP/1.1\r\nHost: {host}\r\nAuthorization: {authorization}\r\n\
+             Content-Length: {length}\r\n\r\n"
+        );
+        self.stream.get_mut().write_all(head.as_bytes())?;
+        self.stream.get_mut().write_all(body)?;
+        self.answer()
+    }
+
     /// Sends one request and reads its answer.
     fn exchange(
         &mut self,

@@ -28,6 +28,8 @@ mod quick_start;
 mod reload;
 mod sdk;
 mod server;
+#[cfg(target_os = "linux")]
+mod slow_clients;
 mod stop;
 mod stress;
 mod ways_in;

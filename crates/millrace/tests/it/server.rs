@@ -114,6 +114,16 @@ impl DevServer {
         &self.twin
     }
 
+    /// A line of the process's `/proc/PID/status`, in KiB, such as `VmRSS`.
+    #[cfg(target_os = "linux")]
+    pub(crate) fn memory(&self, line: &str) -> u64 {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id()));
+        let status = status.expect("the process runs");
+        let found = status.lines().find_map(|text| text.strip_prefix(line)?.strip_prefix(':'));
+        let number = found.and_then(|text| text.split_whitespace().next());
+        number.and_then(|text| text.parse().ok()).expect("a number of KiB")
+    }
+
     /// An address of the management API.
     pub(crate) fn management_url(&self, path: &str) -> String {
         format!("{}{path}", self.management)
