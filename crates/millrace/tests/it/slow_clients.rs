@@ -3,6 +3,7 @@
 
 use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
+use std::path::Path;
 use std::sync::mpsc;
 use std::time::Duration;
 
@@ -25,6 +26,20 @@ fn connections(wanted: usize) -> usize {
     let count = wanted.min(possible.saturating_sub(200));
     println!("{count} connections of {wanted}: the system allows {:?} files", limit.maximum);
     count
+}
+
+/// A server with limits of its own.
+fn start(folder: &Path, limits: &str) -> DevServer {
+    let path = folder.join("millrace.toml");
+    let config = format!(
+        "[server]\ncollect = \"127.0.0.1:0\"\nmanage = \"127.0.0.1:0\"\nadmin_token = \"{ADMIN_TOKEN}\"\n\
+         [limits]\n{limits}\n\
+         [[pipelines]]\nid = \"shop\"\nwrite_keys = [\"{WRITE_KEY}\"]\n\
+         [[integrations]]\nid = \"twin\"\npipeline = \"shop\"\ntoken = \"t\"\nregion = \"twin\"\n\
+         [twin]\nlisten = \"127.0.0.1:0\"\n[[twin.projects]]\nid = 1\ntoken = \"t\"\n"
+    );
+    std::fs::write(&path, config).expect("the configuration is written");
+    DevServer::start_with(&path)
 }
 
 fn connect(server: &DevServer) -> TcpStream {
@@ -71,11 +86,11 @@ fn thousands_of_idle_and_slow_connections_do_not_stop_others() {
     }
     let (stop, stopped) = mpsc::channel();
     let trickling = std::thread::spawn(move || trickle(slow, &stopped));
-    for number in 0..200 {
+    for number in 0..50 {
         post(&server, number);
     }
-    let ledger = server.drain(200);
-    assert_eq!(tally(&ledger, "delivered"), 200, "{ledger:#}");
+    let ledger = server.drain(50);
+    assert_eq!(tally(&ledger, "delivered"), 50, "{ledger:#}");
     let grown = server.memory("VmRSS").saturating_sub(before);
     println!("{count} connections: {} KiB each", grown / count as u64);
     assert!(grown < 512 << 10, "{grown} KiB for {count} connections");
@@ -86,16 +101,7 @@ fn thousands_of_idle_and_slow_connections_do_not_stop_others() {
 #[test]
 fn at_the_bound_the_connection_that_waits_longest_gives_way() {
     let folder = tempfile::tempdir().expect("a folder");
-    let path = folder.path().join("millrace.toml");
-    let config = format!(
-        "[server]\ncollect = \"127.0.0.1:0\"\nmanage = \"127.0.0.1:0\"\nadmin_token = \"{ADMIN_TOKEN}\"\n\
-         [limits]\nconnections = 50\n\
-         [[pipelines]]\nid = \"shop\"\nwrite_keys = [\"{WRITE_KEY}\"]\n\
-         [[integrations]]\nid = \"twin\"\npipeline = \"shop\"\ntoken = \"t\"\nregion = \"twin\"\n\
-         [twin]\nlisten = \"127.0.0.1:0\"\n[[twin.projects]]\nid = 1\ntoken = \"t\"\n"
-    );
-    std::fs::write(&path, config).expect("the configuration is written");
-    let server = DevServer::start_with(&path);
+    let server = start(folder.path(), "connections = 50");
     let mut held = Vec::new();
     for number in 0..200 {
         let mut stream = connect(&server);
@@ -126,11 +132,12 @@ fn gzip(bytes: &[u8]) -> Vec<u8> {
 
 #[test]
 fn bombs_stop_at_the_cap() {
-    let server = DevServer::start();
+    let folder = tempfile::tempdir().expect("a folder");
+    let server = start(folder.path(), "inflated = \"2MiB\"");
     post(&server, 0);
     let before = server.memory("VmHWM");
-    // Twice the cap of decompressed bytes; and the same once more in gzip.
-    let bomb = gzip(&vec![b' '; 64 << 20]);
+    // Sixteen times the cap of decompressed bytes; and the same once more in gzip.
+    let bomb = gzip(&vec![b' '; 32 << 20]);
     let nested = gzip(&bomb);
     println!("bombs of {} and {} bytes", bomb.len(), nested.len());
     let url = server.collector_url();
@@ -149,8 +156,9 @@ fn bombs_stop_at_the_cap() {
     });
     let grown = server.memory("VmHWM").saturating_sub(before);
     println!("the server grew by {grown} KiB at most");
-    // Four are decoded at once, each up to the cap of 32 MiB, beside the allocator's slack.
-    assert!(grown < 384 << 10, "{grown} KiB");
+    // Four are decoded at once, each up to the cap; the rest is the allocator's and the threads'.
+    // One that was decoded whole would alone be as much.
+    assert!(grown < 32 << 10, "{grown} KiB");
     post(&server, 1);
     assert_eq!(tally(&server.drain(2), "delivered"), 2);
 }
