@@ -67,6 +67,9 @@ fn origins_limits_and_other_paths_are_read() {
     let limits = config.pipelines[0].door.limits;
     assert_eq!((limits.requests_per_second, limits.events_per_second), (Some(5), None));
     assert_eq!((limits.burst_seconds, limits.events_per_day), (2, Some(7)));
+    let datafly = changed("write_keys", "datafly = {}\nwrite_keys");
+    let (datafly, _) = parse(&datafly).unwrap();
+    assert_eq!(datafly.pipelines[0].door.limits.requests_per_second, Some(1_000));
     let proxies = config.server.trusted_proxies.iter().map(ToString::to_string);
     assert_eq!(proxies.collect::<Vec<_>>(), ["10.0.0.0/8", "::1/128", "10.1.1.1/32"]);
     let paths = format!("{:?}", config.server.other_paths);

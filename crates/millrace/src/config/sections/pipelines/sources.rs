@@ -41,6 +41,9 @@ const TAKEN: [&str; 18] = [
     "v1",
 ];
 
+/// The requests in a second of one key that Datafly takes unless told otherwise.
+const DATAFLY_REQUESTS: u32 = 1_000;
+
 /// What pipelines before this one have taken for themselves.
 #[derive(Default)]
 pub(super) struct Used {
@@ -69,6 +72,8 @@ impl<'d> Sources<'d> {
     pub(super) fn read(self, door: &mut PipelineOptions, used: &mut Used, report: &mut Report<'_>) {
         if let Some(section) = self.datafly {
             door.datafly = read_datafly(section, report);
+            // What its clients expect (reference/datafly-adobe.md A-12).
+            door.limits.requests_per_second.get_or_insert(DATAFLY_REQUESTS);
         }
         if let Some(section) = self.cookie {
             door.cookie = read_cookie(section, report);
