@@ -148,7 +148,7 @@ async fn what_comes_with_a_revoked_key_is_set_aside_under_200() {
         assert_eq!(codes, wanted, "{key}");
         if let Some(Item::SetAside(aside)) = stored.first() {
             // Whole, and with what it takes to read it again.
-            assert_eq!(aside.body, &body[10..body.len() - 4]);
+            assert_eq!(aside.body, body.as_bytes()[10..body.len() - 4]);
             assert_eq!(aside.full_length, aside.body.len() as u64);
             assert_eq!((aside.origin, aside.kind), (Origin::Spec, Some(EventKind::Track)));
             assert!(!aside.reason.contains(key));
