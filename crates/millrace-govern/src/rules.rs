@@ -108,6 +108,12 @@ impl Rules {
         self.hot_ids.as_ref().map(|(_, hot)| hot)
     }
 
+    /// What the pipeline reads of consent, if it does.
+    #[must_use]
+    pub fn consent(&self) -> Option<&ConsentOptions> {
+        self.consent.as_ref().map(ConsentRules::options)
+    }
+
     /// True when the rules take something out of what is stored.
     #[must_use]
     pub fn protect(&self) -> bool {

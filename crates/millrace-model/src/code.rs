@@ -241,6 +241,8 @@ codes! {
     PlacesUnusable = "MR5115";
     /// The rule of the door can be used, and probably does not do what is meant.
     DoubtfulRule = "MR5116";
+    /// The category of consent that is asked for is none that anything is known to say.
+    DoubtfulConsent = "MR5117";
     /// The certificate or its key cannot be used.
     BadCertificate = "MR5119";
 }

@@ -82,6 +82,15 @@ pub struct ConsentOptions {
     pub annotate: bool,
 }
 
+impl ConsentOptions {
+    /// True for a canonical category and for a code that has a meaning, in the spelling of
+    /// [`normalised`].
+    #[must_use]
+    pub fn knows(&self, code: &str) -> bool {
+        Vocabulary::with(self.categories.iter().cloned()).meaning(code, true).is_some()
+    }
+}
+
 impl Default for ConsentOptions {
     fn default() -> ConsentOptions {
         ConsentOptions {
@@ -119,6 +128,12 @@ impl ConsentRules {
         options.required = options.required.iter().filter_map(|name| normalised(name)).collect();
         let vocabulary = Vocabulary::with(options.categories.iter().cloned());
         ConsentRules { options, vocabulary }
+    }
+
+    /// The settings.
+    #[must_use]
+    pub fn options(&self) -> &ConsentOptions {
+        &self.options
     }
 
     /// Reads what is said of each item and applies the policy. Comes after the privacy rules, so
@@ -197,8 +212,9 @@ impl ConsentRules {
         None
     }
 
-    /// An item that cannot be read is judged by its request alone. Unless that grants what the
-    /// pipeline requires, none of its bytes is kept.
+    /// An item that was set aside is judged by its request, and by its own words where it is whole
+    /// (the key was revoked, say). Unless they grant what the pipeline requires, none of its bytes
+    /// is kept.
     fn judge_broken(
         &self,
         aside: &SetAside,
@@ -206,6 +222,10 @@ impl ConsentRules {
         circumstances: &Circumstances<'_>,
     ) -> Option<Filtered> {
         let mut evidence = Evidence::default();
+        if aside.body.len() as u64 == aside.full_length {
+            let places = Places::find(&aside.body);
+            places.read(&aside.body, &self.options.tcf, &self.vocabulary, &mut evidence);
+        }
         self.take_request(said, circumstances, &mut evidence);
         let rule = match self.judge(&evidence) {
             Verdict::Take => return None,

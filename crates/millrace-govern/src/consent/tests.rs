@@ -231,6 +231,24 @@ fn a_broken_item_is_judged_by_its_request() {
 }
 
 #[test]
+fn an_item_of_a_revoked_key_speaks_for_itself() {
+    let whole = |granted: bool| {
+        let body = json!({"context":{"consent":{"canonical":{"analytics":granted}}}}).to_string();
+        Item::SetAside(SetAside {
+            origin: Origin::Spec,
+            kind: None,
+            code: Code::NotAnObject,
+            reason: "the key is revoked".to_owned(),
+            full_length: body.len() as u64,
+            body: Bytes::from(body),
+        })
+    };
+    let rules = || options(&["analytics"], Unsaid::Deny);
+    assert_eq!(outcome(&govern(rules(), whole(true), None, false)), "set aside");
+    assert!(outcome(&govern(rules(), whole(false), None, false)).ends_with("analytics: denied"));
+}
+
+#[test]
 fn the_categories_are_written_into_the_event_on_demand() {
     let told = |annotate: bool| {
         let options = ConsentOptions { annotate, ..options(&[], Unsaid::Deny) };

@@ -99,6 +99,7 @@ impl App {
                 .map_err(Failure::internal)?;
             let mut options = EngineOptions::new(integration.id.clone(), projects);
             options.limits.horizon = integration.retry_horizon;
+            options.required_consent.clone_from(&integration.required_consent);
             let (clock, entropy) = (Arc::clone(&clock), Arc::clone(&entropy));
             let transport = Arc::new(transport);
             let engine = Engine::start(options, plan, journal.clone(), transport, clock, entropy)

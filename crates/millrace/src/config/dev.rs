@@ -107,6 +107,7 @@ fn build(
         gdpr_api_token: None,
         gzip: true,
         retry_horizon: Duration::from_secs(5 * 86_400),
+        required_consent: Vec::new(),
     };
     let project = TwinProject {
         id: 1,

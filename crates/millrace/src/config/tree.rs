@@ -176,6 +176,8 @@ pub struct Integration {
     pub gzip: bool,
     /// How long a row is tried before it ends as dead.
     pub retry_horizon: Duration,
+    /// The categories of consent without which an event is not sent.
+    pub required_consent: Vec<String>,
 }
 
 /// Where a project is sent to, and as whom.

@@ -12,6 +12,7 @@ mod adobe;
 mod browser;
 mod check;
 mod collector_js;
+mod consent;
 mod delete_users;
 mod demo;
 mod docs;

@@ -4,12 +4,14 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use millrace_delivery::mixpanel::vendor_settings::is_vendor_setting;
+use millrace_govern::consent::ConsentOptions;
 use millrace_model::code::Code;
 use millrace_model::diagnostic::nearest;
 use millrace_model::id::PipelineId;
 use millrace_model::secret::Secret;
 
 use super::connection::{self, ConnectionKeys, VendorWords, is_empty_text};
+use super::pipelines::consent;
 use super::{Named, YEAR, identifier, json, name_text, non_empty, refuse_second};
 use crate::config::document::{Field, Report, Section};
 use crate::config::quantity::{show_span, span};
@@ -65,6 +67,7 @@ fn read_one<'d>(
     let [blueprint, settings, projects, gzip, horizon, gdpr] =
         ["blueprint", "settings", "projects", "gzip", "retry_horizon", "gdpr_api_token"]
             .map(|key| section.optional(key));
+    let required_consent = section.optional("required_consent");
     section.finish(report);
 
     let blueprint_at = blueprint.as_ref().map_or(section.at, Field::at);
@@ -100,6 +103,9 @@ fn read_one<'d>(
     let bounds = (Duration::from_secs(60), YEAR);
     let retry_horizon = horizon
         .map_or(Some(RETRY_HORIZON), |field| field.quantity(report, span, show_span, bounds));
+    let required_consent = required_consent
+        .map(|field| read_required_consent(&field, pipeline_name, pipelines, report))
+        .unwrap_or_default();
     let mapping = (|| {
         let place = report.place(blueprint_at);
         let parameters = pipelines
@@ -121,6 +127,7 @@ fn read_one<'d>(
             gdpr_api_token: gdpr_api_token?,
             gzip: gzip?,
             retry_horizon: retry_horizon?,
+            required_consent,
         })
     })();
     (name, id.map_or(section.at, |field| field.at()), pipeline_name, value)
@@ -144,6 +151,26 @@ fn known_pipeline(
     let message = format!("`{}`: there is no pipeline `{name}`", field.name);
     report.mistake(field.at(), Code::UnknownReference, message, Some(suggestion));
     None
+}
+
+/// What an integration asks of people; the pipeline must read what they say.
+fn read_required_consent(
+    field: &Field<'_>,
+    pipeline_name: Option<&str>,
+    pipelines: &[Named<Pipeline>],
+    report: &mut Report<'_>,
+) -> Vec<String> {
+    let pipeline = pipelines.iter().find(|pipeline| Some(pipeline.name.as_str()) == pipeline_name);
+    let door = pipeline.and_then(|pipeline| Some(&pipeline.value.as_ref()?.door));
+    let options = door.map(|door| door.rules.consent());
+    if let (Some(None), Some(name)) = (options, pipeline_name) {
+        let message =
+            format!("`{}` asks for consent, and pipeline `{name}` does not read it", field.name);
+        let fix = "add [pipelines.consent] to the pipeline".to_owned();
+        report.mistake(field.at(), Code::MissingKey, message, Some(fix));
+    }
+    let preset = ConsentOptions::default();
+    consent::read_required(field, options.flatten().unwrap_or(&preset), report)
 }
 
 /// A name for what comes with Millrace, a path for what does not.

@@ -2,6 +2,7 @@
 
 mod admission;
 mod adobe;
+pub(super) mod consent;
 mod mixpanel;
 mod rules;
 mod script;

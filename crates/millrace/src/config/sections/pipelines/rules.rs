@@ -1,5 +1,5 @@
 //! The rules of a pipeline's door: `privacy`, `bots`, `internal`, `drop`, `places`,
-//! `hot_id_alarm`.
+//! `hot_id_alarm`, and `consent`, which its own module reads.
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -16,6 +16,7 @@ use millrace_model::diagnostic::nearest;
 
 use super::super::super::document::{Field, Report, Section};
 use super::super::super::secrets::{self, Literal};
+use super::consent;
 
 /// More rules, patterns or networks in one list help nobody, and every event pays for them.
 const MAX_LIST: usize = 1_000;
@@ -26,6 +27,7 @@ pub(super) fn read(
     report: &mut Report<'_>,
     places: Option<&PlaceOptions>,
 ) -> RuleOptions {
+    let consent = section.table(report, "consent");
     let privacy = section.table(report, "privacy");
     let bots = section.table(report, "bots");
     let internal = section.table(report, "internal");
@@ -41,7 +43,7 @@ pub(super) fn read(
         hot_ids: alarm
             .and_then(|field| field.number(report, (1, MIXPANEL_LIMIT)))
             .map(|alarm_at| Arc::new(HotIds::new(alarm_at))),
-        ..RuleOptions::default()
+        consent: consent.map(|section| consent::read(section, report)),
     }
 }
 
