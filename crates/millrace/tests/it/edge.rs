@@ -13,6 +13,7 @@ use tokio_rustls::client::TlsStream;
 use tokio_rustls::rustls::crypto::ring;
 use tokio_rustls::rustls::{ClientConfig, RootCertStore};
 
+use crate::browser::Visit;
 use crate::server::{DevServer, tally};
 
 /// A page's connection, which trusts what the server says is to be trusted.
@@ -100,4 +101,39 @@ fn a_visit_over_tls_arrives_in_the_twin_under_one_visitor() {
     let ada = server.twin_get("/twin/v1/projects/1/users/ada");
     let activity = ada["activity"].as_array().unwrap();
     assert_eq!(activity.len(), 3, "one visitor before and after the sign-in: {ada:#}");
+}
+
+#[test]
+fn adobes_web_sdk_in_a_browser_arrives_whole_and_keeps_its_visitor() {
+    let server = DevServer::start_with_tls();
+    let address = server.tls().0.strip_prefix("https://").unwrap();
+    // The SDK talks to port 443 of a name and to nothing else.
+    let name = "edge.millrace.test";
+    let job = json!({
+        "page": "alloy",
+        "edge": name,
+        "flags": [
+            format!("--host-resolver-rules=MAP {name}:443 {address}"),
+            "--ignore-certificate-errors",
+        ],
+    });
+    let visit = Visit::run("twice", &server, job);
+    let (first, second) = (&visit.report["visits"][0], &visit.report["visits"][1]);
+    assert_eq!((&first["calls"], &second["calls"]), (&json!(3), &json!(3)), "{}", visit.report);
+    assert_eq!(first["ecid"].as_str().map(str::len), Some(38), "{}", visit.report);
+    assert_eq!(first["ecid"], second["ecid"], "{}", visit.report);
+    let requests = visit.report["requests"].as_array().unwrap();
+    let beacons = requests.iter().filter(|path| **path == json!("/ee/v1/collect")).count();
+    assert_eq!(beacons, 2, "{}", visit.report);
+    server.drain(6);
+    visit.leave();
+    let ledger = server.drain(6);
+    assert_eq!((tally(&ledger, "received"), tally(&ledger, "delivered")), (6, 6), "{ledger:#}");
+    let summary = server.twin_get("/twin/v1/projects/1/summary");
+    let expected = json!({
+        "Page Viewed": 2, "commerce.purchases": 2, "web.webinteraction.linkClicks": 2,
+    });
+    assert_eq!(summary["by_event"], expected, "{summary:#}");
+    let ada = server.twin_get("/twin/v1/projects/1/users/ada");
+    assert_eq!(ada["activity"].as_array().map(Vec::len), Some(6), "{ada:#}");
 }
