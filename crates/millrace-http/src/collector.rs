@@ -22,6 +22,7 @@ use crate::doors::Doors;
 use crate::options::{CollectorOptions, PipelineOptions};
 use crate::paths::OtherPaths;
 use crate::rate::DayUsage;
+use crate::readmission::Readmission;
 use crate::routes;
 use crate::taking::Collector;
 
@@ -82,6 +83,12 @@ impl CollectorHandle {
     pub fn replace(&self, pipelines: &[PipelineOptions]) {
         let seed = self.collector.entropy.next_u64();
         self.collector.doors.replace(Doors::new(pipelines, seed));
+    }
+
+    /// The way in for what had been set aside.
+    #[must_use]
+    pub fn readmission(&self) -> Readmission {
+        Readmission::new(Arc::clone(&self.collector))
     }
 
     /// What was counted since the start.

@@ -36,6 +36,8 @@ pub(crate) struct Door {
     pub(crate) datafly: DataflyOptions,
     pub(crate) script: DoorScript,
     pub(crate) cookie: Option<CookieOptions>,
+    /// Whether Adobe's events of type `decisioning.*` are taken.
+    pub(crate) keep_decisioning: bool,
     origins: Origins,
     /// The tokens of Mixpanel projects whose SDKs send here.
     mixpanel_tokens: Vec<Secret>,
@@ -52,6 +54,7 @@ impl Door {
             datafly: options.datafly.clone(),
             script: DoorScript::new(&options.script, &options.write_keys),
             cookie: options.cookie.clone(),
+            keep_decisioning: options.adobe.keep_decisioning,
             origins: options.origins.clone(),
         }
     }
@@ -168,6 +171,11 @@ impl Doors {
         let owned: Vec<_> = pipelines.iter().zip(&doors).collect();
         let mixpanel = MixpanelKeys::new(&owned, seed);
         Doors { keys, datastreams, mixpanel, all: doors, signing, webhooks, syft }
+    }
+
+    /// The door of a pipeline.
+    pub(crate) fn of(&self, pipeline: &PipelineId) -> Option<&Arc<Door>> {
+        self.all.iter().find(|door| door.id == *pipeline)
     }
 
     /// Where a request leads to, as far as its address alone says it: all that is known of a

@@ -19,6 +19,7 @@
 //! | [`tls`] | certificates, and the handshake within bounds |
 //! | `answer` | what is said to SDKs, and the CORS headers on all of it |
 //! | `counts` | what is counted of requests and refusals |
+//! | [`readmission`] | items that were set aside, through the door once more |
 //! | `body` | reading bodies within bounds of size, time and memory |
 //! | `origins` | which pages may send |
 //! | `paths` | prefixes and other names of the routes |
@@ -48,6 +49,7 @@ mod origins;
 mod paths;
 mod peer;
 mod rate;
+pub mod readmission;
 mod routes;
 mod script_options;
 pub mod server;
@@ -61,7 +63,9 @@ mod write_key;
 
 pub use collector::{CollectorHandle, collector};
 pub use counts::Counts;
-pub use management::{Overview, management};
+pub use management::{
+    Overview, Refed, RefeedOrder, SetAsideQuestion, TraceQuestion, Unshown, management,
+};
 pub use options::{
     AdobeOptions, CollectorOptions, CookieOptions, DataflyOptions, MixpanelAccess, PipelineOptions,
     WebhookOptions, WebhookProof,
@@ -70,6 +74,7 @@ pub use origins::{OriginError, Origins};
 pub use paths::{OtherPaths, PathError};
 pub use peer::PeerAddress;
 pub use rate::{DayUsage, MeterId, RateLimits};
+pub use readmission::{Again, NotReadmitted, Readmission};
 pub use script_options::ScriptOptions;
 pub use server::{ServeOptions, serve};
 pub use write_key::{KeyState, Masked, WriteKey};

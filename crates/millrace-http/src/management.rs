@@ -1,4 +1,5 @@
-//! The routes of the operators: read-only views of what the pipeline has done.
+//! The routes of the operators: views of what the pipeline has done, and feeding in again what was
+//! set aside.
 //!
 //! Every request needs the admin token. Errors have the form `{"error":{"code","message","docs"}}`.
 
@@ -14,17 +15,21 @@ use axum::{Json, Router};
 use serde_json::{Value, json};
 
 use millrace_model::code::Code;
-use millrace_model::id::{IntegrationId, PipelineId};
+use millrace_model::id::{IntegrationId, PipelineId, Position};
 use millrace_model::ledger::LedgerSums;
 use millrace_model::secret::Secret;
 
 use crate::keys::same_secret;
 
+mod inspection;
+
+pub use inspection::{Refed, RefeedOrder, SetAsideQuestion, TraceQuestion, Unshown, bytes_as_json};
+
 /// Where the page of a code is.
 const DOCS: &str = "https://github.com/millrace/millrace/blob/main/docs/errors";
-/// How many items set aside are shown when the request does not say, and at most.
-const SET_ASIDE_DEFAULT: usize = 100;
-const SET_ASIDE_MOST: usize = 1_000;
+/// How many items are shown when the request does not say, and at most.
+const LIST_DEFAULT: usize = 100;
+const LIST_MOST: usize = 1_000;
 
 /// What the management API shows. Called off the async threads, so it may read files.
 pub trait Overview: Send + Sync {
@@ -41,13 +46,43 @@ pub trait Overview: Send + Sync {
     /// The same numbers in the text form of Prometheus.
     fn metrics(&self) -> String;
 
-    /// The latest items that were set aside, at most `limit`.
-    fn set_aside(&self, limit: usize) -> Value;
+    /// The latest events that did not end as delivered, at most `limit`.
+    fn dispositions(&self, limit: usize) -> Value;
+
+    /// Items that were set aside at the door.
+    ///
+    /// # Errors
+    /// They cannot be read.
+    fn set_aside(&self, question: &SetAsideQuestion) -> Result<Value, Unshown>;
+
+    /// One of them with its bytes.
+    ///
+    /// # Errors
+    /// It is not held, or cannot be read.
+    fn set_aside_item(&self, position: Position) -> Result<Value, Unshown>;
+
+    /// Feeds some of them in again.
+    ///
+    /// # Errors
+    /// The order cannot be carried out as a whole. What becomes of each item is in the answer.
+    fn refeed(&self, order: RefeedOrder) -> Result<Value, Unshown>;
+
+    /// Everything that is known under a message id.
+    ///
+    /// # Errors
+    /// Nothing is known, or the log cannot be read.
+    fn trace(&self, question: &TraceQuestion) -> Result<Value, Unshown>;
+
+    /// Counts the ledger a second time from the log.
+    ///
+    /// # Errors
+    /// The log cannot be read.
+    fn verify(&self) -> Result<Value, Unshown>;
 }
 
-/// The management router: `GET /api/v1/ledger`, `/api/v1/integrations`, `/api/v1/pipelines`,
-/// `/api/v1/set-aside`,
-/// `/metrics`.
+/// The management router: `GET /api/v1/ledger`, `/api/v1/ledger/verify`, `/api/v1/integrations`,
+/// `/api/v1/pipelines`, `/api/v1/dispositions`, `/api/v1/set-aside`, `/api/v1/trace`, `/metrics`,
+/// and `POST /api/v1/set-aside/refeed`.
 ///
 /// An empty admin token lets nobody in. Everything else is below `/api/v1`, and there is no answer to
 /// other paths, so that the router can be merged with the collector's: `/api/syft` is one of its.
@@ -57,7 +92,8 @@ pub fn management(admin_token: Secret, overview: Arc<dyn Overview>) -> Router {
         .route("/api/v1/ledger", get(ledger))
         .route("/api/v1/integrations", get(integrations))
         .route("/api/v1/pipelines", get(pipelines))
-        .route("/api/v1/set-aside", get(set_aside))
+        .route("/api/v1/dispositions", get(dispositions))
+        .merge(inspection::routes())
         .route("/metrics", get(metrics))
         .route(
             "/api/v1/{*path}",
@@ -66,7 +102,7 @@ pub fn management(admin_token: Secret, overview: Arc<dyn Overview>) -> Router {
             }),
         )
         .method_not_allowed_fallback(async || {
-            let message = "this path takes GET";
+            let message = "this path does not take this method: see docs/operations.md";
             failure(StatusCode::METHOD_NOT_ALLOWED, Code::MethodNotAllowed, message)
         })
         .with_state(state)
@@ -78,7 +114,7 @@ struct Management {
 }
 
 #[derive(serde::Deserialize)]
-struct SetAsideQuery {
+struct LimitQuery {
     limit: Option<usize>,
 }
 
@@ -98,19 +134,21 @@ async fn metrics(State(state): State<Arc<Management>>, headers: HeaderMap) -> Re
     state.answer(&headers, |overview| overview.metrics(), respond_text).await
 }
 
-async fn set_aside(
+async fn dispositions(
     State(state): State<Arc<Management>>,
-    query: Result<Query<SetAsideQuery>, axum::extract::rejection::QueryRejection>,
+    query: Result<Query<LimitQuery>, axum::extract::rejection::QueryRejection>,
     headers: HeaderMap,
 ) -> Response<Body> {
     let limit = match query {
-        Ok(Query(query)) => query.limit.unwrap_or(SET_ASIDE_DEFAULT).min(SET_ASIDE_MOST),
+        Ok(Query(query)) => query.limit.unwrap_or(LIST_DEFAULT).min(LIST_MOST),
         Err(_) => {
             let message = "limit must be a whole number";
             return failure(StatusCode::BAD_REQUEST, Code::BadValue, message);
         }
     };
-    state.show(&headers, move |overview| json!({ "set_aside": overview.set_aside(limit) })).await
+    state
+        .show(&headers, move |overview| json!({ "dispositions": overview.dispositions(limit) }))
+        .await
 }
 
 fn ledger_lines(overview: &dyn Overview) -> Vec<Value> {

@@ -20,7 +20,7 @@ use tokio::sync::{Semaphore, SemaphorePermit};
 use millrace_govern::Circumstances;
 use millrace_model::code::Code;
 use millrace_model::entropy::Entropy;
-use millrace_model::event::{Batch, Item, SetAside};
+use millrace_model::event::{Batch, Event, Item, SetAside};
 use millrace_model::intake::{Admitted, Intake};
 use millrace_model::passage::Origin;
 use millrace_model::time::{Clock, UnixMillis};
@@ -336,6 +336,21 @@ impl Collector {
     }
 }
 
+/// The bytes of an event that has to be read again without what stands beside it. Calls of the spec
+/// are kept as they came and say it themselves; what other protocols are made into does not.
+fn self_contained(event: &mut Event) -> Bytes {
+    let body = std::mem::take(&mut event.body);
+    let rest = match body.trim_ascii_start().strip_prefix(b"{") {
+        Some(rest) if event.passage.origin != Origin::Spec => rest,
+        _ => return body,
+    };
+    let empty = rest.trim_ascii_start().starts_with(b"}");
+    let id = serde_json::Value::from(event.facts.message_id.as_str());
+    let comma = if empty { "" } else { "," };
+    let front = format!("{{\"messageId\":{id},\"timestamp\":\"{}\"{comma}", event.facts.time);
+    Bytes::from([front.as_bytes(), rest].concat())
+}
+
 /// A batch that is ready to be stored.
 struct Prepared {
     batch: Batch,
@@ -352,7 +367,7 @@ fn set_all_aside(batch: &mut Batch) {
         let Item::Event(event) = item else {
             continue;
         };
-        let body = std::mem::take(&mut event.body);
+        let body = self_contained(event);
         *item = Item::SetAside(SetAside {
             origin: event.passage.origin,
             kind: Some(event.kind),

@@ -115,6 +115,27 @@ pub struct Position {
     pub index: u32,
 }
 
+/// A text that is no position.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("must have the form RECORD:INDEX, such as 4711:0")]
+pub struct PositionError;
+
+impl FromStr for Position {
+    type Err = PositionError;
+
+    fn from_str(text: &str) -> Result<Position, PositionError> {
+        let (seq, index) = text.split_once(':').ok_or(PositionError)?;
+        let plain = |text: &str| !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
+        if !plain(seq) || !plain(index) {
+            return Err(PositionError);
+        }
+        Ok(Position {
+            seq: Seq(seq.parse().map_err(|_| PositionError)?),
+            index: index.parse().map_err(|_| PositionError)?,
+        })
+    }
+}
+
 impl fmt::Display for Position {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}:{}", self.seq, self.index)
@@ -254,6 +275,15 @@ mod tests {
         assert_eq!("".parse::<PipelineId>(), Err(IdError::Empty));
         assert!("Dev".parse::<PipelineId>().is_err());
         assert!("x".repeat(64).parse::<IntegrationId>().is_err());
+    }
+
+    #[test]
+    fn positions_read_back() {
+        let position = Position { seq: Seq(4711), index: 3 };
+        assert_eq!(position.to_string().parse(), Ok(position));
+        for wrong in ["", ":", "1", "1:", ":1", "+1:0", "1:-1", "1:0:0", "1:4294967296", "a:b"] {
+            assert_eq!(wrong.parse::<Position>(), Err(PositionError), "{wrong}");
+        }
     }
 
     #[test]

@@ -8,8 +8,13 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand};
 
 mod blueprints;
+mod running;
 
 pub use blueprints::{BlueprintCommand, DiffArguments, OneBlueprint, TestArguments};
+pub use running::{
+    LedgerArguments, RefeedArguments, ServerArguments, SetAsideCommand, SetAsideFilter,
+    TraceArguments,
+};
 
 /// The open, self-hosted event pipeline for Mixpanel.
 ///
@@ -86,6 +91,21 @@ pub enum Command {
     /// List the lookup tables of a Mixpanel project, or put a product catalogue into one.
     #[command(after_help = LOOKUP_TABLE_EXAMPLES)]
     LookupTable(LookupTableArguments),
+
+    /// Show what became of every event, and whether it adds up.
+    #[command(after_help = running::LEDGER_EXAMPLES)]
+    Ledger(LedgerArguments),
+
+    /// Look at what was set aside at the door, and feed it in again.
+    SetAside {
+        /// What to do.
+        #[command(subcommand)]
+        command: SetAsideCommand,
+    },
+
+    /// Show everything that is known of an event.
+    #[command(after_help = running::TRACE_EXAMPLES)]
+    Trace(TraceArguments),
 
     /// Print a completion script for your shell.
     #[command(after_help = "Example:\n  millrace completions bash > millrace.bash")]

@@ -8,7 +8,7 @@ use crate::cli::Arguments;
 /// `NO_COLOR` switches colours off.
 pub fn start(arguments: &Arguments) {
     let level = match arguments.verbose {
-        0 => "warn",
+        0 => "warn,millrace::audit=info",
         1 => "info",
         _ => "debug",
     };

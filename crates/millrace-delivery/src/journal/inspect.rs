@@ -3,7 +3,7 @@
 //! Each is a row of short questions to the journal's thread, so that none of them holds up the
 //! batches for longer than one bounded read; records are decoded here.
 
-use millrace_log::Entry;
+use millrace_log::{Entry, LogError};
 use millrace_model::event::{Batch, DedupeKey, Item, SetAside};
 use millrace_model::id::{PipelineId, Position, Seq};
 use millrace_model::intake::Admitted;
@@ -54,6 +54,37 @@ impl Journal {
                 Err(ReadError::Record { seq: position.seq, source })
             }
         }
+    }
+
+    /// A part of what is held in the quarantine, and why each was set aside, in words.
+    ///
+    /// # Errors
+    /// See [`ReadError`].
+    pub async fn held_with_reasons(
+        &self,
+        query: HeldQuery,
+    ) -> Result<(HeldPage, Vec<String>), ReadError> {
+        let page = self.held(query).await?;
+        let mut reasons = Vec::with_capacity(page.items.len());
+        // Items of one record stand together, so each is read once.
+        let mut last: Option<(Seq, Batch)> = None;
+        for held in &page.items {
+            let Position { seq, index } = held.position;
+            if last.as_ref().is_none_or(|(read, _)| *read != seq) {
+                last = match self.record(seq).await {
+                    Ok((batch, _)) => Some((seq, batch)),
+                    // Its segment was dropped meanwhile.
+                    Err(ReadError::Log(LogError::Dropped { .. })) => None,
+                    Err(error) => return Err(error),
+                };
+            }
+            let item = last.as_ref().and_then(|(_, batch)| batch.items.get(index as usize));
+            reasons.push(match item {
+                Some(Item::SetAside(aside)) => aside.reason.clone(),
+                _ => String::new(),
+            });
+        }
+        Ok((page, reasons))
     }
 
     /// Puts what an item was made into in its place, by one record: the ledger counts it once,
@@ -108,7 +139,7 @@ impl Journal {
         let (batch, former) = match self.record(seq).await {
             Ok(record) => record,
             // Its segment was dropped meanwhile.
-            Err(ReadError::Log(millrace_log::LogError::Dropped { .. })) => return Ok(()),
+            Err(ReadError::Log(LogError::Dropped { .. })) => return Ok(()),
             Err(error) => return Err(error),
         };
         if batch.pipeline != *pipeline {

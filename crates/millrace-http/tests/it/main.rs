@@ -22,6 +22,7 @@ mod mixpanel_fixtures;
 mod mobile;
 mod overload;
 mod pixels;
+mod readmission;
 mod recording;
 mod recordings;
 mod script;

@@ -278,8 +278,9 @@ impl Envelope {
     /// The record without its token, cut at the limit. A line that is no JSON keeps no bytes:
     /// nobody can tell where in it the token stands.
     fn aside(&self, record: &RawRecord, code: Code, reason: &str, limits: &Limits) -> SetAside {
-        let full_length = record.whole.len() as u64;
         let body = if record.is_json { self.without_token(record.whole) } else { Bytes::new() };
+        // What is left out on purpose does not count as cut off.
+        let full_length = if record.is_json { body.len() } else { record.whole.len() } as u64;
         let events = self.endpoint.takes_events();
         SetAside {
             origin: Origin::Mixpanel,

@@ -7,10 +7,12 @@ use std::fmt::{Display, Write as _};
 use std::sync::Arc;
 
 use millrace_delivery::engine::{IntegrationState, IntegrationStatus};
+use millrace_delivery::journal::HeldPage;
 use millrace_govern::hot_ids::HotIds;
 use millrace_http::Counts;
 use millrace_model::id::{IntegrationId, PipelineId};
 use millrace_model::ledger::LedgerSums;
+use millrace_model::passage::NoteKind;
 
 /// An integration, and what is known of it.
 pub(super) struct Numbers {
@@ -22,7 +24,7 @@ pub(super) struct Numbers {
 }
 
 /// All metrics. Ids have no character that would have to be escaped in a label.
-pub(super) fn text(integrations: &[Numbers]) -> String {
+pub(super) fn text(integrations: &[Numbers], quarantine: &HeldPage) -> String {
     let mut page = Page::default();
     page.family("millrace_events_received_total", "counter", "Events that were answered 200.");
     for (one, sums) in with_ledger(integrations) {
@@ -42,6 +44,7 @@ pub(super) fn text(integrations: &[Numbers]) -> String {
             page.value(one, &format!(",state=\"{state}\""), tally.events);
         }
     }
+    page.door(integrations, quarantine);
     page.family("millrace_events_pending", "gauge", "Events that are still open.");
     for (one, sums) in with_ledger(integrations) {
         page.value(one, "", sums.pending.events);
@@ -117,6 +120,11 @@ fn with_ledger(integrations: &[Numbers]) -> impl Iterator<Item = (&Numbers, &Led
     integrations.iter().filter_map(|one| Some((one, one.ledger.as_ref()?)))
 }
 
+/// A reason can be the name of a rule, which is the customer's own text.
+fn escaped(text: &str) -> String {
+    text.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n")
+}
+
 #[derive(Default)]
 struct Page {
     text: String,
@@ -124,6 +132,49 @@ struct Page {
 }
 
 impl Page {
+    /// Every decision of the door.
+    fn door(&mut self, integrations: &[Numbers], quarantine: &HeldPage) {
+        let help = "Events by state and reason: the rule that filtered, the code that set aside.";
+        self.family("millrace_events_by_code_total", "counter", help);
+        for (one, sums) in with_ledger(integrations) {
+            for (what, count) in &sums.by_code {
+                let (state, code) = what.split_once('/').unwrap_or((what, ""));
+                self.value(one, &format!(",state=\"{state}\",code=\"{}\"", escaped(code)), count);
+            }
+        }
+        let help = "Duplicates whose bytes differ from those of the first.";
+        self.family("millrace_duplicates_differing_total", "counter", help);
+        for (one, sums) in with_ledger(integrations) {
+            self.value(one, "", sums.differs);
+        }
+        let help = "What the door noted on events that it took.";
+        self.family("millrace_door_notes_total", "counter", help);
+        for (one, sums) in with_ledger(integrations) {
+            for kind in NoteKind::ALL {
+                let count = sums.notes.get(kind.as_str()).copied().unwrap_or_default();
+                self.value(one, &format!(",kind=\"{}\"", kind.as_str()), count);
+            }
+        }
+        self.family(
+            "millrace_quarantine_items",
+            "gauge",
+            "Items that were set aside and are held.",
+        );
+        self.plain("", quarantine.entries);
+        self.family("millrace_quarantine_bytes", "gauge", "The bytes that are kept of them.");
+        self.plain("", quarantine.bytes);
+        let help = "Items that were dropped from the quarantine because it was full.";
+        self.family("millrace_quarantine_dropped_total", "counter", help);
+        for (pipeline, code, count) in &quarantine.dropped {
+            self.plain(&format!("{{pipeline=\"{pipeline}\",code=\"{code}\"}}"), *count);
+        }
+    }
+
+    fn plain(&mut self, labels: &str, value: u64) {
+        let name = self.family;
+        let _ = writeln!(self.text, "{name}{labels} {value}");
+    }
+
     fn family(&mut self, name: &'static str, kind: &str, help: &str) {
         self.family = name;
         // Writing to a String cannot fail.

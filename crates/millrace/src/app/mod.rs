@@ -11,10 +11,12 @@ mod certificate;
 mod doorkeeper;
 mod metrics;
 mod overview;
+mod quarantine;
 mod quotas;
 mod restart;
 mod rule_watch;
 mod servers;
+mod trace;
 
 use std::net::SocketAddr;
 use std::path::Path;
@@ -23,7 +25,9 @@ use std::time::Duration;
 
 use millrace_blueprint::Plan;
 use millrace_delivery::engine::{Engine, EngineHandle, EngineOptions};
-use millrace_delivery::journal::{Journal, JournalError, JournalOptions, JournalWorker};
+use millrace_delivery::journal::{
+    Journal, JournalError, JournalOptions, JournalWorker, QuarantineOptions,
+};
 use millrace_delivery::mixpanel::http::HttpTimeouts;
 use millrace_delivery::mixpanel::{HttpTransport, MixpanelOptions, Projects, Region};
 use millrace_http::CollectorHandle;
@@ -186,6 +190,10 @@ fn open_journal(
         retention: config.log.retention,
         dedupe_window: config.log.dedupe_window,
         reserve_bytes: config.log.reserve,
+        quarantine: QuarantineOptions {
+            entries: config.quarantine.entries as usize,
+            bytes: config.quarantine.bytes,
+        },
         integrations: config
             .integrations
             .iter()

@@ -3,23 +3,29 @@
 use std::sync::Arc;
 
 use millrace_delivery::engine::{EngineHandle, IntegrationState, IntegrationStatus};
-use millrace_delivery::journal::Journal;
-use millrace_http::Overview;
-use millrace_model::id::{IntegrationId, PipelineId};
+use millrace_delivery::journal::{HeldQuery, Journal};
+use millrace_http::{Overview, Readmission, RefeedOrder, SetAsideQuestion, TraceQuestion, Unshown};
+use millrace_model::id::{IntegrationId, PipelineId, Position};
 use millrace_model::ledger::LedgerSums;
 use serde_json::{Value, json};
+use tokio::runtime::Handle;
 use tokio::sync::watch;
 
 use super::doorkeeper::Doorkeeper;
 use super::metrics::{self, Numbers};
+use super::{quarantine, trace};
 use crate::config::Config;
 
 /// Journal and engines as the management API asks for them.
 #[derive(Debug)]
 pub(super) struct JournalOverview {
     journal: Journal,
+    pipelines: Vec<PipelineId>,
     integrations: Vec<Entry>,
     doorkeeper: Arc<Doorkeeper>,
+    readmission: Readmission,
+    /// To wait for the journal from the threads on which views are made.
+    runtime: Handle,
 }
 
 #[derive(Debug)]
@@ -30,6 +36,7 @@ struct Entry {
 }
 
 impl JournalOverview {
+    /// Must be called on the runtime.
     pub(super) fn new(
         config: &Config,
         journal: Journal,
@@ -46,19 +53,24 @@ impl JournalOverview {
                 status: engine.watch(),
             })
             .collect();
-        JournalOverview { journal, integrations, doorkeeper }
+        let pipelines = config.pipelines.iter().map(|pipeline| pipeline.id.clone()).collect();
+        let runtime = Handle::current();
+        let readmission = doorkeeper.collector().readmission();
+        JournalOverview { journal, pipelines, integrations, doorkeeper, readmission, runtime }
     }
 }
 
 impl Overview for JournalOverview {
     fn ledger(&self) -> Vec<(PipelineId, Option<IntegrationId>, LedgerSums)> {
-        self.integrations
-            .iter()
-            .filter_map(|entry| {
-                let sums = self.journal.ledger(&entry.id)?;
-                Some((entry.pipeline.clone(), Some(entry.id.clone()), sums))
-            })
-            .collect()
+        let routed = self.integrations.iter().filter_map(|entry| {
+            let sums = self.journal.ledger(&entry.id)?;
+            Some((entry.pipeline.clone(), Some(entry.id.clone()), sums))
+        });
+        let alone = self.pipelines.iter().filter_map(|pipeline| {
+            // What came in while it had no integration.
+            Some((pipeline.clone(), None, self.journal.unrouted(pipeline)?))
+        });
+        routed.chain(alone).collect()
     }
 
     fn integrations(&self) -> Value {
@@ -86,13 +98,41 @@ impl Overview for JournalOverview {
             ledger: self.journal.ledger(&entry.id),
             status: entry.status.borrow().clone(),
         });
-        let mut text = metrics::text(&numbers.collect::<Vec<_>>());
+        let page = self.runtime.block_on(self.journal.held(HeldQuery::default()));
+        // A journal that has ended holds nothing that could be told.
+        let mut text = metrics::text(&numbers.collect::<Vec<_>>(), &page.unwrap_or_default());
         text.push_str(&metrics::of_collector(&self.doorkeeper.collector().counts()));
         metrics::hot_ids(&self.doorkeeper.hot_ids(), &mut text);
         text
     }
 
-    fn set_aside(&self, limit: usize) -> Value {
+    fn set_aside(&self, question: &SetAsideQuestion) -> Result<Value, Unshown> {
+        self.runtime.block_on(quarantine::list(&self.journal, question))
+    }
+
+    fn set_aside_item(&self, position: Position) -> Result<Value, Unshown> {
+        self.runtime.block_on(quarantine::show(&self.journal, position))
+    }
+
+    fn refeed(&self, order: RefeedOrder) -> Result<Value, Unshown> {
+        self.runtime.block_on(quarantine::refeed(&self.journal, &self.readmission, order))
+    }
+
+    fn trace(&self, question: &TraceQuestion) -> Result<Value, Unshown> {
+        self.runtime.block_on(trace::trace(&self.journal, question))
+    }
+
+    fn verify(&self) -> Result<Value, Unshown> {
+        let verified = self.runtime.block_on(self.journal.verify());
+        let verified = verified.map_err(|error| quarantine::unread(&error))?;
+        Ok(json!({
+            "records": verified.records,
+            "from": verified.from,
+            "differences": verified.differences,
+        }))
+    }
+
+    fn dispositions(&self, limit: usize) -> Value {
         self.journal
             .dispositions()
             .into_iter()

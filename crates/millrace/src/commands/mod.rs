@@ -5,11 +5,16 @@ mod check;
 mod delete_users;
 mod demo;
 mod diff;
+mod ledger;
 mod lookup_table;
 mod map;
 mod serve;
+mod server;
+mod set_aside;
 mod stop_request;
+mod table;
 mod test;
+mod trace;
 
 use std::io::{self, Write as _};
 
@@ -37,6 +42,9 @@ pub fn run(arguments: Arguments) -> Outcome {
         Command::Diff(arguments) => diff::run(&arguments),
         Command::Blueprint { command } => blueprint::run(&command),
         Command::LookupTable(arguments) => lookup_table::run(&arguments),
+        Command::Ledger(arguments) => ledger::run(&arguments),
+        Command::SetAside { command } => set_aside::run(&command),
+        Command::Trace(arguments) => trace::run(&arguments),
         Command::Completions { shell } => completions(shell),
     };
     match result {

@@ -15,7 +15,7 @@ use millrace_model::secret::Secret;
 
 use super::tree::{
     BlueprintRef, BlueprintUse, CertificateSource, Config, Connection, Destination, Integration,
-    Limits, Log, Pipeline, PipelineParameters, Place, Server, Tls, Twin, TwinProject,
+    Limits, Log, Pipeline, PipelineParameters, Place, Quarantine, Server, Tls, Twin, TwinProject,
     TwinServiceAccount, TwinViews,
 };
 
@@ -134,6 +134,7 @@ fn build(
         },
         limits: Limits::default(),
         log: Log::default(),
+        quarantine: Quarantine::default(),
         pipelines: vec![pipeline],
         integrations: vec![integration],
         places: None,

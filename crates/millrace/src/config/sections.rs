@@ -13,13 +13,14 @@ use toml::de::{DeTable, DeValue};
 use super::document::{Field, Report, Section};
 use super::quantity::{show_size, show_span, size, span};
 use super::secrets::{self, Literal};
-use super::tree::{Config, Limits, Log, Server};
+use super::tree::{Config, Limits, Log, Quarantine, Server};
 
 mod connection;
 mod integrations;
 mod paths;
 mod pipelines;
 pub(super) mod places;
+mod quarantine;
 mod server_tls;
 mod twin;
 
@@ -55,6 +56,7 @@ fn root(document: &DeTable<'_>, report: &mut Report<'_>) -> Option<Config> {
     let server = root.table(report, "server");
     let limits = root.table(report, "limits");
     let log = root.table(report, "log");
+    let quarantine = root.table(report, "quarantine");
     let pipelines = root.tables(report, "pipelines");
     let integrations = root.tables(report, "integrations");
     let twin = root.table(report, "twin");
@@ -72,6 +74,8 @@ fn root(document: &DeTable<'_>, report: &mut Report<'_>) -> Option<Config> {
     };
     let limits = limits.map_or_else(Limits::default, |section| read_limits(section, report));
     let log = log.map_or_else(Log::default, |section| read_log(section, report));
+    let quarantine =
+        quarantine.map_or_else(Quarantine::default, |section| quarantine::read(section, report));
     if pipelines.is_empty() {
         let example = "[[pipelines]] with id = \"shop\" and write_keys";
         report.mistake(
@@ -99,6 +103,7 @@ fn root(document: &DeTable<'_>, report: &mut Report<'_>) -> Option<Config> {
         server: server?,
         limits,
         log,
+        quarantine,
         pipelines: pipelines.into_iter().filter_map(|named| named.value).collect(),
         integrations,
         places: places_file,

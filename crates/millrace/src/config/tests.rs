@@ -59,6 +59,7 @@ fn a_small_file_gets_the_documented_presets() {
     assert_eq!(config.server.manage.unwrap().to_string(), "127.0.0.1:8084");
     assert_eq!(config.server.admin_token.expose(), "value-of-ADMIN");
     assert_eq!((config.limits, config.log), (Limits::default(), Log::default()));
+    assert_eq!(config.quarantine, Quarantine::default());
     let integration = &config.integrations[0];
     assert_eq!(integration.connection.destination, Destination::Region(Region::Eu));
     assert_eq!(integration.mapping.blueprint, BlueprintRef::BuiltIn("default".to_owned()));

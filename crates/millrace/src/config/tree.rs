@@ -28,6 +28,8 @@ pub struct Config {
     pub limits: Limits,
     /// How the log keeps what came in.
     pub log: Log,
+    /// How much of what was set aside can be looked at and fed in again.
+    pub quarantine: Quarantine,
     /// The collection endpoints: at least one, ids unique, write keys unique over all of them.
     pub pipelines: Vec<Pipeline>,
     /// The destinations: ids unique, every pipeline among [`Config::pipelines`].
@@ -143,6 +145,21 @@ impl Default for Log {
             dedupe_window: Duration::from_secs(86_400),
             reserve: 64 << 20,
         }
+    }
+}
+
+/// How much of what was set aside can be looked at and fed in again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Quarantine {
+    /// Items; the oldest make room.
+    pub entries: u32,
+    /// Bytes of these items, which lie in the log in any case.
+    pub bytes: u64,
+}
+
+impl Default for Quarantine {
+    fn default() -> Quarantine {
+        Quarantine { entries: 20_000, bytes: 256 << 20 }
     }
 }
 

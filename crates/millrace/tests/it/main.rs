@@ -25,6 +25,7 @@ mod map;
 mod metrics;
 mod packages;
 mod projects;
+mod quarantine;
 mod quick_start;
 mod reload;
 mod sdk;
