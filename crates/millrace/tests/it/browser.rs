@@ -145,6 +145,27 @@ fn mixpanel_in_a_browser_arrives_whole() {
     assert_eq!(summary["events"], summary["copies"], "{summary:#}");
 }
 
+/// The script comes from the collector, too, out of the file of the SDK's package.
+#[test]
+fn the_snippet_of_segment_arrives_whole() {
+    let script =
+        npm_packages("browser").join("node_modules/@segment/analytics-next/dist/umd/standalone.js");
+    let folder = tempfile::tempdir().expect("a folder");
+    let config = folder.path().join("millrace.toml");
+    let text = format!(
+        "[server]\ncollect = \"127.0.0.1:0\"\nmanage = \"127.0.0.1:0\"\n\
+         admin_token = \"dev-admin-token\"\nsegment_script = {script:?}\n\
+         [[pipelines]]\nid = \"dev\"\nwrite_keys = [\"dev-write-key\"]\n\
+         [[integrations]]\nid = \"dev\"\npipeline = \"dev\"\ntoken = \"dev-token\"\nregion = \"twin\"\n\
+         [twin]\nlisten = \"127.0.0.1:0\"\n[[twin.projects]]\nid = 1\ntoken = \"dev-token\"\n"
+    );
+    std::fs::write(&config, text).expect("a configuration");
+    let server = DevServer::start_with(&config);
+    let summary = page_arrives("snippet", &server, 2);
+    let expected = json!({ "Page Viewed": 1, "Product Viewed": 1 });
+    assert_eq!(summary["by_event"], expected, "{summary:#}");
+}
+
 /// The lock file says which packages, and leaves it to the package client where they come from.
 #[test]
 fn the_lock_file_of_the_browser_tests_names_no_registry() {
