@@ -150,3 +150,25 @@ async fn a_client_that_sends_too_much_still_reads_why() {
     running.served.await.unwrap();
     assert!(collector.intake.take().is_empty());
 }
+
+/// Mixpanel's SDK for Node puts single calls into the query (sdk-wire-formats.md 7).
+#[tokio::test]
+async fn long_targets_are_taken_up_to_what_a_uri_can_have() {
+    let collector = TestCollector::new();
+    let running = start(&collector, ServeOptions::default()).await;
+    for (length, wanted) in
+        [(16, "HTTP/1.1 200 "), (65_534, "HTTP/1.1 200 "), (65_535, "HTTP/1.1 414 ")]
+    {
+        let mut target = "/v1/m?a=".to_owned();
+        target.extend(std::iter::repeat_n('a', length - target.len()));
+        let mut client = TcpStream::connect(running.address).await.unwrap();
+        let request = format!("POST {target} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n");
+        client.write_all(request.as_bytes()).await.unwrap();
+        let mut answer = Vec::new();
+        client.read_to_end(&mut answer).await.unwrap();
+        let answer = String::from_utf8(answer).unwrap();
+        assert!(answer.starts_with(wanted), "{length}: {answer}");
+    }
+    running.stop.send(()).unwrap();
+    running.served.await.unwrap();
+}
