@@ -38,6 +38,11 @@ const ALL: &[BuiltIn] = &[
         variants: &["syft-classic"],
         text: include_str!("../blueprints/syft.yaml"),
     },
+    BuiltIn {
+        name: "passthrough",
+        variants: &[],
+        text: include_str!("../blueprints/passthrough.yaml"),
+    },
 ];
 
 /// The names of blueprints and variants.
