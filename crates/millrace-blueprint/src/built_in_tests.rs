@@ -10,6 +10,7 @@ pub(crate) fn text(name: &str) -> Option<&'static str> {
         "adobe" => Some(include_str!("../blueprints/adobe.tests.yaml")),
         "segment" => Some(include_str!("../blueprints/segment.tests.yaml")),
         "syft" => Some(include_str!("../blueprints/syft.tests.yaml")),
+        "passthrough" => Some(include_str!("../blueprints/passthrough.tests.yaml")),
         _ => None,
     }
 }

@@ -173,7 +173,8 @@ impl Workshop {
             EventView { kind: event.kind, facts: &event.facts, received_at, body: &event.body };
         self.rows.clear();
         let (mapper, rows) = (&mut self.mapper, &mut self.rows);
-        let Ok(mapped) = catch_unwind(AssertUnwindSafe(|| mapper.map(&view, rows))) else {
+        let mapping = || mapper.map_from(event.passage.origin, &view, rows);
+        let Ok(mapped) = catch_unwind(AssertUnwindSafe(mapping)) else {
             // Nobody knows in which state the panic left it.
             self.mapper = self.mapping.mapper();
             tracing::error!(%position, "the mapping of an event panicked; the event is set aside");

@@ -18,6 +18,7 @@
 //! | `errand` | one request, or one probe, and what has to be asked on the way; pure |
 //! | `driver` | the loop that joins course, transport and journal |
 //! | `flight` | an errand on its way over the network |
+//! | `proxied` | who maps the calls of Mixpanel's own SDKs |
 //! | `probing` | the back-off between probes |
 //!
 //! Invariants:
@@ -39,12 +40,12 @@ mod gate;
 mod handle;
 pub(crate) mod mapping;
 mod probing;
+mod proxied;
 pub mod seams;
 pub mod status;
 
 use std::sync::Arc;
 
-use millrace_blueprint::Plan;
 use millrace_model::code::{Code, ErrorKind};
 use millrace_model::entropy::Entropy;
 use millrace_model::id::IntegrationId;
@@ -55,6 +56,7 @@ use crate::mixpanel::{Projects, Transport};
 use crate::scheduler::Limits;
 
 pub use handle::EngineHandle;
+pub use proxied::{IntegrationMapping, ProxiedCalls};
 pub use seams::{EventSink, EventSource, MapEvent, MapEvents};
 pub use status::{IntegrationState, IntegrationStatus, LastError};
 
@@ -168,13 +170,12 @@ impl Engine {
     /// When the journal does not know the integration.
     pub fn start(
         options: EngineOptions,
-        plan: Arc<Plan>,
+        mapping: Arc<dyn MapEvents>,
         journal: Journal,
         transport: Arc<dyn Transport>,
         clock: Arc<dyn Clock>,
         entropy: Arc<dyn Entropy>,
     ) -> Result<EngineHandle, StartError> {
-        let mapping = Arc::new(plan);
         let parts =
             EngineParts::on_journal(journal, &options.id, mapping, transport, clock, entropy)?;
         Ok(Engine::start_with(options, parts))

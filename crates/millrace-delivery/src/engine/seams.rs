@@ -9,6 +9,7 @@ use std::sync::Arc;
 use millrace_blueprint::{EventView, Mapper, Plan};
 use millrace_model::id::{IntegrationId, Position};
 use millrace_model::intake::AdmitError;
+use millrace_model::passage::Origin;
 use millrace_model::row::{Mapped, Rows};
 
 use crate::journal::{Closed, Journal, OpenBatch, ReadError, Reader};
@@ -60,6 +61,12 @@ pub trait MapEvents: Send + Sync + 'static {
 pub trait MapEvent: Send {
     /// Makes the rows of an event. `out` is emptied first.
     fn map(&mut self, event: &EventView<'_>, out: &mut Rows) -> Mapped;
+
+    /// The same for an event that came in by this protocol, for mappers to which that matters.
+    fn map_from(&mut self, origin: Origin, event: &EventView<'_>, out: &mut Rows) -> Mapped {
+        let _ = origin;
+        self.map(event, out)
+    }
 }
 
 impl EventSource for Reader {

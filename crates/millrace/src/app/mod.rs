@@ -24,7 +24,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use millrace_blueprint::Plan;
-use millrace_delivery::engine::{Engine, EngineHandle, EngineOptions};
+use millrace_delivery::engine::{
+    Engine, EngineHandle, EngineOptions, IntegrationMapping, ProxiedCalls,
+};
 use millrace_delivery::journal::{
     Journal, JournalError, JournalOptions, JournalWorker, QuarantineOptions,
 };
@@ -43,7 +45,9 @@ use millrace_twin::{
     IdentityMode, ProjectOptions, ServiceAccount, TwinOptions, TwinServer, ViewAccess,
 };
 
-use crate::config::{Config, Connection, Destination, Integration, Twin, TwinProject, TwinViews};
+use crate::config::{
+    Config, Connection, Destination, Integration, Proxied, Twin, TwinProject, TwinViews,
+};
 use crate::exit::Failure;
 
 use doorkeeper::Doorkeeper;
@@ -106,8 +110,11 @@ impl App {
             options.required_consent.clone_from(&integration.required_consent);
             let (clock, entropy) = (Arc::clone(&clock), Arc::clone(&entropy));
             let transport = Arc::new(transport);
-            let engine = Engine::start(options, plan, journal.clone(), transport, clock, entropy)
-                .map_err(Failure::internal)?;
+            let proxied = proxied_calls(integration)?;
+            let mapping = Arc::new(IntegrationMapping { plan, proxied });
+            let engine =
+                Engine::start(options, mapping, journal.clone(), transport, clock, entropy)
+                    .map_err(Failure::internal)?;
             engines.push(engine);
         }
 
@@ -214,6 +221,23 @@ fn open_journal(
         JournalError::Twice(_) => Failure::usage(anyhow::anyhow!("{} {error}", error.code())),
         error => failed(error.code(), error.into()),
     })
+}
+
+/// What becomes of the calls of Mixpanel's own SDKs.
+fn proxied_calls(integration: &Integration) -> Result<ProxiedCalls, Failure> {
+    match &integration.proxied {
+        Proxied::Passthrough(used) => {
+            let plans = blueprints::compile_all([used.as_ref()]);
+            // The configuration was checked with it.
+            let plan = plans
+                .ok()
+                .and_then(|mut plans| plans.pop())
+                .ok_or_else(|| refuse(integration, &"the blueprint passthrough cannot be used"))?;
+            Ok(ProxiedCalls::Passthrough(plan))
+        }
+        Proxied::Blueprint => Ok(ProxiedCalls::Blueprint),
+        Proxied::Drop => Ok(ProxiedCalls::Drop),
+    }
 }
 
 /// The projects of an integration, given where the twin listens.

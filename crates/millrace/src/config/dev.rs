@@ -15,7 +15,7 @@ use millrace_model::secret::Secret;
 
 use super::tree::{
     BlueprintRef, BlueprintUse, CertificateSource, Config, Connection, Destination, Integration,
-    Limits, Log, Pipeline, PipelineParameters, Place, Quarantine, Server, Tls, Twin, TwinProject,
+    Limits, Log, Pipeline, PipelineParameters, Place, Proxied, Quarantine, Server, Tls, Twin, TwinProject,
     TwinServiceAccount, TwinViews,
 };
 
@@ -88,6 +88,12 @@ fn build(
         ..PipelineOptions::new("dev".parse()?)
     };
     let pipeline = Pipeline { id: door.id.clone(), door, parameters: parameters() };
+    let mapping = BlueprintUse {
+        blueprint: BlueprintRef::BuiltIn("default".to_owned()),
+        place: command_line(),
+        settings: BTreeMap::new(),
+        parameters: parameters(),
+    };
     let integration = Integration {
         id: "dev".parse()?,
         pipeline: pipeline.id.clone(),
@@ -98,12 +104,8 @@ fn build(
             strict: true,
         },
         projects: Vec::new(),
-        mapping: BlueprintUse {
-            blueprint: BlueprintRef::BuiltIn("default".to_owned()),
-            place: command_line(),
-            settings: BTreeMap::new(),
-            parameters: parameters(),
-        },
+        proxied: Proxied::passthrough(&mapping),
+        mapping,
         gdpr_api_token: None,
         gzip: true,
         retry_horizon: Duration::from_secs(5 * 86_400),

@@ -187,6 +187,8 @@ pub struct Integration {
     pub projects: Vec<DeclaredProject>,
     /// What maps its events.
     pub mapping: BlueprintUse,
+    /// What becomes of the calls of Mixpanel's own SDKs.
+    pub proxied: Proxied,
     /// The token for privacy requests, which tasks that delete users need.
     pub gdpr_api_token: Option<Secret>,
     /// Whether requests are compressed.
@@ -195,6 +197,41 @@ pub struct Integration {
     pub retry_horizon: Duration,
     /// The categories of consent without which an event is not sent.
     pub required_consent: Vec<String>,
+}
+
+/// What becomes of the calls of Mixpanel's own SDKs.
+#[derive(Clone, Debug)]
+pub enum Proxied {
+    /// They keep their meaning: the built-in blueprint `passthrough` maps them.
+    Passthrough(Box<BlueprintUse>),
+    /// The integration's blueprint maps them.
+    Blueprint,
+    /// They are not sent.
+    Drop,
+}
+
+impl Proxied {
+    /// `passthrough`, for a project of which the integration's settings say the identity mode.
+    #[must_use]
+    pub fn passthrough(mapping: &BlueprintUse) -> Proxied {
+        // Settings of the same name mean the same in the built-in blueprints; RudderStack calls the
+        // identity mode by another. What is nothing that `passthrough` knows stays at its default.
+        const MODES: [&str; 3] = ["simplified", "original", "legacy"];
+        let text = |name: &str| {
+            let setting = mapping.settings.get(name)?;
+            setting.value.as_str().map(|_| setting.clone())
+        };
+        let mode = text("identity").or_else(|| text("identityMergeApi"));
+        let mode = mode.filter(|mode| mode.value.as_str().is_some_and(|it| MODES.contains(&it)));
+        let mode = mode.map(|mode| ("identity".to_owned(), mode));
+        let link = text("link_event").map(|link| ("link_event".to_owned(), link));
+        Proxied::Passthrough(Box::new(BlueprintUse {
+            blueprint: BlueprintRef::BuiltIn("passthrough".to_owned()),
+            place: mapping.place.clone(),
+            settings: mode.into_iter().chain(link).collect(),
+            parameters: PipelineParameters::default(),
+        }))
+    }
 }
 
 /// Where a project is sent to, and as whom.

@@ -16,7 +16,7 @@ use super::{Named, YEAR, identifier, json, name_text, non_empty, refuse_second};
 use crate::config::document::{Field, Report, Section};
 use crate::config::quantity::{show_span, span};
 use crate::config::secrets::{self, Literal};
-use crate::config::tree::{BlueprintRef, BlueprintUse, Integration, Pipeline, Setting};
+use crate::config::tree::{BlueprintRef, BlueprintUse, Integration, Pipeline, Proxied, Setting};
 
 /// How long a row is tried (DESIGN 9.16).
 const RETRY_HORIZON: Duration = Duration::from_secs(5 * 86_400);
@@ -68,6 +68,7 @@ fn read_one<'d>(
         ["blueprint", "settings", "projects", "gzip", "retry_horizon", "gdpr_api_token"]
             .map(|key| section.optional(key));
     let required_consent = section.optional("required_consent");
+    let proxied = section.optional("proxied_calls");
     section.finish(report);
 
     let blueprint_at = blueprint.as_ref().map_or(section.at, Field::at);
@@ -117,6 +118,7 @@ fn read_one<'d>(
         Some(BlueprintUse { blueprint: blueprint?, place, settings: settings?, parameters })
     })();
     report.blueprints.extend(mapping.clone());
+    let proxied = read_proxied(proxied.as_ref(), mapping.as_ref(), report);
     let value = (|| {
         Some(Integration {
             id: checked_id?,
@@ -124,6 +126,7 @@ fn read_one<'d>(
             connection: connection?,
             projects: projects?,
             mapping: mapping?,
+            proxied: proxied?,
             gdpr_api_token: gdpr_api_token?,
             gzip: gzip?,
             retry_horizon: retry_horizon?,
@@ -131,6 +134,28 @@ fn read_one<'d>(
         })
     })();
     (name, id.map_or(section.at, |field| field.at()), pipeline_name, value)
+}
+
+fn read_proxied(
+    field: Option<&Field<'_>>,
+    mapping: Option<&BlueprintUse>,
+    report: &mut Report<'_>,
+) -> Option<Proxied> {
+    let word = match field {
+        Some(field) => non_empty(field, report, "passthrough")?,
+        None => "passthrough",
+    };
+    match word {
+        "passthrough" => mapping.map(Proxied::passthrough),
+        "blueprint" => Some(Proxied::Blueprint),
+        "drop" => Some(Proxied::Drop),
+        _ => {
+            let field = field?;
+            let message = format!("`{}` must be passthrough, blueprint or drop", field.name);
+            report.mistake(field.at(), Code::BadValue, message, None);
+            None
+        }
+    }
 }
 
 fn known_pipeline(
