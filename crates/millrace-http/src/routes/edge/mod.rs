@@ -184,7 +184,7 @@ fn decode(
     let known = envelope.known_ecid(sent.as_deref());
     let ecid = match call {
         // Several people may be in one body: each event is on its own.
-        Call::Collect { .. } | Call::Media => sent.clone(),
+        Call::Collect { .. } | Call::Media => sent,
         // Who wants nothing collected is not given an id.
         Call::SetConsent if refused => known.clone(),
         Call::Interact { .. } | Call::Acquire | Call::SetConsent => {
