@@ -258,7 +258,7 @@ impl<L: LogStore> JournalCore<L> {
         }
         let mark = self.dedupe.mark();
         self.mark_duplicates(&mut batch);
-        self.append(batch, pipeline, mark, None)
+        self.append(&batch, pipeline, mark, None)
     }
 
     /// Takes what an item was made into that had been set aside, in its place. Nothing in it is a
@@ -266,7 +266,7 @@ impl<L: LogStore> JournalCore<L> {
     pub(super) fn refeed(
         &mut self,
         position: Position,
-        batch: Batch,
+        batch: &Batch,
     ) -> Result<Admitted, RefeedError> {
         if self.poisoned {
             return Err(AdmitError::Poisoned.into());
@@ -285,7 +285,7 @@ impl<L: LogStore> JournalCore<L> {
             return Err(RefeedError::NoReplacement(position));
         }
         let mark = self.dedupe.mark();
-        for first in batch.items.iter().filter_map(|item| First::of(&batch, item)) {
+        for first in batch.items.iter().filter_map(|item| First::of(batch, item)) {
             // Whether it is known does not matter.
             let _ = self.dedupe.check(first);
         }
@@ -296,16 +296,14 @@ impl<L: LogStore> JournalCore<L> {
     /// Appends a batch to the open group; the ids that it has added since `mark` are its own.
     fn append(
         &mut self,
-        batch: Batch,
+        batch: &Batch,
         pipeline: PipelineNumber,
         mark: usize,
         former: Option<Former>,
     ) -> Result<Admitted, AdmitError> {
         let appended = match &former {
-            None => self.log.append_with(KIND_BATCH, &mut |out| encode_batch(&batch, out)),
-            Some(former) => {
-                self.log.append_with(KIND_REFEED, &mut |out| former.encode(&batch, out))
-            }
+            None => self.log.append_with(KIND_BATCH, &mut |out| encode_batch(batch, out)),
+            Some(former) => self.log.append_with(KIND_REFEED, &mut |out| former.encode(batch, out)),
         };
         let seq = match appended {
             Ok(seq) => seq,
@@ -316,19 +314,19 @@ impl<L: LogStore> JournalCore<L> {
             }
             Err(_) => return Err(self.poison()),
         };
-        let mut stored = Stored::of(seq, &batch, pipeline, former);
+        let mut stored = Stored::of(seq, batch, pipeline, former);
         stored.keys = u32::try_from(self.dedupe.mark() - mark).unwrap_or(u32::MAX);
         if stored.duplicates > 0 || !stored.set_aside.is_empty() {
-            stored.also = keys_beside(&batch);
+            stored.also = keys_beside(batch);
         }
         if former.is_some() {
             // The id of an event that is fed again may be another's, so it is among no keys.
-            let keys = batch.items.iter().filter_map(|item| First::of(&batch, item));
+            let keys = batch.items.iter().filter_map(|item| First::of(batch, item));
             stored.also.extend(keys.map(|first| low_half(first.key)));
         }
         let admitted = stored.admitted();
         if !stored.set_aside.is_empty() {
-            self.keep_asides(seq, &batch);
+            self.keep_asides(seq, batch);
         }
         self.group.push(stored);
         Ok(admitted)

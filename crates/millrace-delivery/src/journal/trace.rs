@@ -94,8 +94,8 @@ impl<L: LogStore> JournalCore<L> {
     /// Looks for a key in the newest segment, or in the newest of those before a record.
     pub(super) fn search_segment(&mut self, key: DedupeKey, before: Option<Seq>) -> Searched {
         let segments = self.log.stats().segments;
-        let older = segments.iter().filter(|one| before.is_none_or(|before| one.base < before));
-        let (count, Some(segment)) = (older.clone().count(), older.last()) else {
+        let mut older = segments.iter().filter(|one| before.is_none_or(|before| one.base < before));
+        let (count, Some(segment)) = (older.clone().count(), older.next_back()) else {
             return Searched::default();
         };
         let mut searched = Searched { base: segment.base, more: count > 1, ..Searched::default() };

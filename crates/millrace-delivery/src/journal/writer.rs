@@ -253,7 +253,7 @@ impl<L: LogStore> Writer<L> {
             }
             Command::Refeed { position, batch, bytes, reply } => {
                 let room = room.clone().map_err(RefeedError::from);
-                let taken = room.and_then(|()| self.core.refeed(position, batch));
+                let taken = room.and_then(|()| self.core.refeed(position, &batch));
                 waiting.bytes += bytes;
                 waiting.urgent = true;
                 match taken {

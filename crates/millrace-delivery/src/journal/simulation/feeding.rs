@@ -99,7 +99,7 @@ impl World {
         let Some((position, pipeline)) = held.get(pick % held.len().max(1)).copied() else {
             let nowhere = Position { seq: Seq(1), index: 90 };
             let batch = self.batch(0, vec![filtered()]);
-            assert_eq!(self.core().refeed(nowhere, batch), Err(RefeedError::NotHeld(nowhere)));
+            assert_eq!(self.core().refeed(nowhere, &batch), Err(RefeedError::NotHeld(nowhere)));
             return;
         };
         let items = match becomes {
@@ -113,7 +113,7 @@ impl World {
         let held = self.core().held_at(position).unwrap();
         let batch = Batch { received_at: held.received_at, ..self.batch(pipeline, items) };
         let twice = self.group.iter().any(|(.., former)| *former == Some(position));
-        match self.core().refeed(position, batch.clone()) {
+        match self.core().refeed(position, &batch) {
             Ok(admitted) => {
                 assert!(!twice, "an item is fed again once");
                 assert_eq!(admitted.duplicates, 0, "nothing in it is a duplicate");
