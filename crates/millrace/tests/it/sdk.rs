@@ -12,6 +12,8 @@
     reason = "helper functions of tests"
 )]
 
+mod mixpanel;
+
 use std::fs;
 use std::io::Write as _;
 use std::path::Path;
@@ -235,19 +237,29 @@ fn drive(mut command: Command, steps: &[Value]) -> Value {
 
 /// A driver in Node, with the SDKs of `tests/sdk/node` installed.
 fn node(driver: &str, server: &DevServer) -> Command {
+    node_with(driver, server, server.write_key())
+}
+
+/// The same with another key than the write key.
+fn node_with(driver: &str, server: &DevServer, key: &str) -> Command {
     let folder = npm_packages("sdk/node");
     let mut command = Command::new("node");
-    command.arg(folder.join(driver)).args([server.collector_url(), server.write_key()]);
+    command.arg(folder.join(driver)).args([server.collector_url(), key]);
     command
 }
 
 /// A driver in Python, with the SDKs of `tests/sdk/python` installed.
 fn python(driver: &str, server: &DevServer) -> Command {
+    python_with(driver, server, server.write_key())
+}
+
+/// The same with another key than the write key.
+fn python_with(driver: &str, server: &DevServer, key: &str) -> Command {
     let folder = python_packages();
     let mut command = Command::new("python3");
     command
         .arg(folder.join(driver))
-        .args([server.collector_url(), server.write_key()])
+        .args([server.collector_url(), key])
         .env("PYTHONPATH", folder.join("packages"));
     command
 }
