@@ -17,19 +17,25 @@ const FLAGS = [
 export class Visitor {
   static async arrive(job) {
     const visitor = new Visitor();
-    visitor.log = [];
+    Object.assign(visitor, { job, log: [] });
     visitor.browser = await chromium.launch({
       executablePath: job.chromium,
       headless: true,
       args: [...FLAGS, ...(job.flags ?? [])],
     });
-    visitor.context = await visitor.browser.newContext(job.context ?? {});
-    visitor.context.setDefaultTimeout(60_000);
-    visitor.context.on('console', (message) => visitor.log.push(`console: ${message.text()}`));
-    visitor.context.on('weberror', (error) => visitor.log.push(`error: ${error.error()}`));
-    visitor.context.on('requestfailed', (request) =>
-      visitor.log.push(`failed: ${request.method()} ${request.url()} ${request.failure()?.errorText}`));
+    visitor.context = await visitor.another();
     return visitor;
+  }
+
+  /** Somebody else in the same browser: what the visitor has kept is not there. */
+  async another() {
+    const context = await this.browser.newContext(this.job.context ?? {});
+    context.setDefaultTimeout(60_000);
+    context.on('console', (message) => this.log.push(`console: ${message.text()}`));
+    context.on('weberror', (error) => this.log.push(`error: ${error.error()}`));
+    context.on('requestfailed', (request) =>
+      this.log.push(`failed: ${request.method()} ${request.url()} ${request.failure()?.errorText}`));
+    return context;
   }
 
   /** A new tab at this address. */

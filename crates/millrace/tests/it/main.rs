@@ -10,6 +10,7 @@
 
 mod adobe;
 mod browser;
+mod browser_stress;
 mod check;
 mod collector_js;
 mod consent;
@@ -34,5 +35,6 @@ mod server;
 mod slow_clients;
 mod stop;
 mod stress;
+mod stressed_collector;
 mod ways_in;
 mod workflow;
