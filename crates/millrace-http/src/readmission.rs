@@ -15,9 +15,11 @@ use millrace_model::event::{Batch, EventKind};
 use millrace_model::id::PipelineId;
 use millrace_model::passage::Origin;
 use millrace_model::time::UnixMillis;
-use millrace_protocol::{DecodeError, edge, mixpanel, segment};
+use millrace_protocol::{DecodeError, edge, mixpanel, segment, syft, webhook};
 
+use crate::answer::Refusal;
 use crate::doors::Door;
+use crate::routes::webhook::map_payloads;
 use crate::taking::Collector;
 
 /// An item that is to go through the door again.
@@ -49,6 +51,12 @@ pub struct NotReadmitted {
 impl From<DecodeError> for NotReadmitted {
     fn from(error: DecodeError) -> NotReadmitted {
         NotReadmitted { code: error.code(), reason: error.to_string() }
+    }
+}
+
+impl From<Refusal> for NotReadmitted {
+    fn from(refusal: Refusal) -> NotReadmitted {
+        NotReadmitted { code: refusal.code, reason: refusal.message.into_owned() }
     }
 }
 
@@ -107,21 +115,65 @@ impl Readmission {
 
     fn decode(&self, again: &Again<'_>, door: &Door) -> Result<Batch, NotReadmitted> {
         // It had been decoded when its key was found to be revoked: what is kept is the event.
-        if again.code == Code::RevokedWriteKey && again.kind != Some(EventKind::Profile) {
+        if again.code == Code::RevokedWriteKey {
             return self.decode_spec(again);
         }
         match again.origin {
             Origin::Spec | Origin::Browser | Origin::Datafly => self.decode_spec(again),
             Origin::Edge => self.decode_edge(again, door),
             Origin::Mixpanel => self.decode_mixpanel(again),
-            Origin::Pixel | Origin::Webhook | Origin::Syft => Err(NotReadmitted {
+            // Of a query that gave a message the message is kept.
+            Origin::Pixel if again.code != Code::BadPixel => self.decode_spec(again),
+            Origin::Pixel => Err(NotReadmitted {
                 code: Code::CannotBeFedAgain,
-                reason: format!(
-                    "an item that came in by {} cannot be read from its bytes alone: send it \
-                         again from its source",
-                    again.origin.as_str()
-                ),
+                reason: "the query of the pixel holds no message: send it again from its source"
+                    .to_owned(),
             }),
+            Origin::Syft => self.decode_syft(again),
+            Origin::Webhook => self.decode_webhook(again),
+        }
+    }
+
+    /// An event of an upload, which has what the upload said about all; or an upload that could not
+    /// be read at all.
+    fn decode_syft(&self, again: &Again<'_>) -> Result<Batch, NotReadmitted> {
+        // What could not be read, and what is no object, would be taken for one another.
+        if again.code == Code::NotAnObject {
+            return self.decode_spec(again);
+        }
+        match syft::read(again.body.clone(), None, &self.0.limits) {
+            Ok(envelope) => Ok(envelope.admit(&self.admission(again))),
+            Err(DecodeError::NoBatch) if again.code != Code::BadBody => self.decode_spec(again),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// A payload, by the mapping of the pipeline's webhook. Which one it came in by is not kept.
+    fn decode_webhook(&self, again: &Again<'_>) -> Result<Batch, NotReadmitted> {
+        let doors = self.0.doors.get();
+        let mut own = doors.webhooks.values().filter(|webhook| webhook.door.id == *again.pipeline);
+        let (Some(webhook), None) = (own.next(), own.next()) else {
+            let reason = "it is not kept by which webhook it came in, and the pipeline has none or \
+                          several: send it again from its source";
+            let code = Code::CannotBeFedAgain;
+            return Err(NotReadmitted { code, reason: reason.to_owned() });
+        };
+        let payloads = webhook::items(&again.body, &self.0.limits)?;
+        // Headers are not kept.
+        let items = map_payloads(&self.0, webhook, &payloads, again.received_at, &|_| None)?;
+        let pipeline = again.pipeline.clone();
+        Ok(Batch { pipeline, received_at: again.received_at, items })
+    }
+
+    fn admission<'b>(&'b self, again: &'b Again<'_>) -> segment::Admission<'b> {
+        segment::Admission {
+            pipeline: again.pipeline,
+            origin: again.origin,
+            received_at: again.received_at,
+            client_ip: None,
+            from_device: false,
+            limits: &self.0.limits,
+            entropy: self.0.entropy.as_ref(),
         }
     }
 
@@ -137,15 +189,7 @@ impl Readmission {
                 segment::Envelope::read(segment::Call::Batch, body, limits)?
             }
         };
-        Ok(envelope.admit(&segment::Admission {
-            pipeline: again.pipeline,
-            origin: again.origin,
-            received_at: again.received_at,
-            client_ip: None,
-            from_device: false,
-            limits,
-            entropy: self.0.entropy.as_ref(),
-        }))
+        Ok(envelope.admit(&self.admission(again)))
     }
 
     /// A record without its token, which is not kept and not needed: the pipeline is known.

@@ -20,13 +20,14 @@ use tokio::sync::{Semaphore, SemaphorePermit};
 use millrace_govern::Circumstances;
 use millrace_model::code::Code;
 use millrace_model::entropy::Entropy;
-use millrace_model::event::{Batch, Event, Item, SetAside};
+use millrace_model::event::{Batch, Item, SetAside};
 use millrace_model::intake::{Admitted, Intake};
 use millrace_model::passage::Origin;
 use millrace_model::time::{Clock, UnixMillis};
 use millrace_protocol::Limits;
 use millrace_protocol::inflate::{decode_body, is_compressed};
 use millrace_protocol::mixpanel::offer;
+use millrace_protocol::segment::standing_alone;
 
 use crate::answer::Refusal;
 use crate::body::{Budget, Reservation, discard, read_body};
@@ -328,27 +329,12 @@ impl Collector {
             let revoked = door.is_revoked_at(received.at);
             if revoked {
                 // After the rules: what they take out must not be kept here, either.
-                set_all_aside(&mut batch);
+                set_all_aside(&mut batch, &self.limits);
             }
             prepared.push(Prepared { batch, revoked, meter: door.meter() });
         }
         Ok((prepared, received.reservation))
     }
-}
-
-/// The bytes of an event that has to be read again without what stands beside it. Calls of the spec
-/// are kept as they came and say it themselves; what other protocols are made into does not.
-fn self_contained(event: &mut Event) -> Bytes {
-    let body = std::mem::take(&mut event.body);
-    let rest = match body.trim_ascii_start().strip_prefix(b"{") {
-        Some(rest) if event.passage.origin != Origin::Spec => rest,
-        _ => return body,
-    };
-    let empty = rest.trim_ascii_start().starts_with(b"}");
-    let id = serde_json::Value::from(event.facts.message_id.as_str());
-    let comma = if empty { "" } else { "," };
-    let front = format!("{{\"messageId\":{id},\"timestamp\":\"{}\"{comma}", event.facts.time);
-    Bytes::from([front.as_bytes(), rest].concat())
 }
 
 /// A batch that is ready to be stored.
@@ -362,12 +348,13 @@ struct Prepared {
 
 /// Sets the events of a revoked key aside, whole, so that they can be fed in again. What is broken
 /// and what a rule keeps from being sent stays what it is.
-fn set_all_aside(batch: &mut Batch) {
+fn set_all_aside(batch: &mut Batch, limits: &Limits) {
+    let received_at = batch.received_at;
     for item in &mut batch.items {
         let Item::Event(event) = item else {
             continue;
         };
-        let body = self_contained(event);
+        let body = standing_alone(event, received_at, limits);
         *item = Item::SetAside(SetAside {
             origin: event.passage.origin,
             kind: Some(event.kind),

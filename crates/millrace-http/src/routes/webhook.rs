@@ -19,6 +19,7 @@ use bytes::Bytes;
 use millrace_model::code::Code;
 use millrace_model::event::{Batch, Item};
 use millrace_model::passage::Origin;
+use millrace_model::time::UnixMillis;
 use millrace_protocol::DecodeError;
 use millrace_protocol::json::{text, write_text};
 use millrace_protocol::segment::{Admission, Call, Envelope};
@@ -32,6 +33,9 @@ use crate::signature::{
     Fault, HubSpotRequest, check_hmac, check_hubspot, check_shopify, check_stripe,
 };
 use crate::taking::{Collector, Decoded, Received};
+
+/// What a payload takes beside its bytes while it is mapped: its place, its message, its event.
+const MESSAGE_BYTES: usize = 1024;
 
 /// The routes: the id of the webhook stands in the query or in the path.
 pub(crate) fn routes() -> Router<Arc<Collector>> {
@@ -88,7 +92,12 @@ fn decode(
     // The messages, and the batch that they are read from.
     received.reserve(body.len().saturating_mul(2))?;
     let items = match webhook::items(&body, &collector.limits) {
-        Ok(payloads) => map(collector, received, &webhook, &payloads)?,
+        Ok(payloads) => {
+            // The places of every message, and what it becomes.
+            received.reserve(payloads.len().saturating_mul(MESSAGE_BYTES))?;
+            let header = |name: &'static str| received.header(HeaderName::from_static(name));
+            map_payloads(collector, &webhook, &payloads, received.at, &header)?
+        }
         Err(error @ (DecodeError::TooLarge { .. } | DecodeError::TooManyEvents { .. })) => {
             return Err(error.into());
         }
@@ -134,18 +143,22 @@ fn target(uri: &Uri) -> &str {
     uri.path_and_query().map_or("", |target| target.as_str())
 }
 
+/// A header of the request, by its name.
+type Headers<'a> = &'a dyn Fn(&'static str) -> Option<&'a str>;
+
 /// Every payload as an event or set aside, in their order.
-fn map(
+pub(crate) fn map_payloads(
     collector: &Collector,
-    received: &mut Received,
     webhook: &Webhook,
     payloads: &[Bytes],
+    received_at: UnixMillis,
+    header: Headers<'_>,
 ) -> Result<Vec<Item>, Refusal> {
     let mapping = &webhook.options.mapping;
     let mut messages = vec![b'['];
     let mut unmapped = Vec::with_capacity(payloads.len());
     for payload in payloads {
-        let presets = presets(&webhook.options.proof, received, payload);
+        let presets = presets(&webhook.options.proof, header, payload);
         match mapping.apply(payload, &presets) {
             Ok(message) => {
                 if messages.len() > 1 {
@@ -162,12 +175,11 @@ fn map(
     }
     messages.push(b']');
     let envelope = Envelope::read(Call::Batch, Bytes::from(messages), &collector.limits)?;
-    received.reserve(envelope.admission_bytes())?;
     let mut admitted: VecDeque<Item> = envelope
         .admit(&Admission {
             pipeline: &webhook.door.id,
             origin: Origin::Webhook,
-            received_at: received.at,
+            received_at,
             client_ip: None,
             from_device: false,
             limits: &collector.limits,
@@ -190,14 +202,14 @@ fn map(
 }
 
 /// What each kind of webhook says about a payload, where its mapping does not.
-fn presets(proof: &WebhookProof, received: &Received, payload: &[u8]) -> Presets {
+fn presets(proof: &WebhookProof, header: Headers<'_>, payload: &[u8]) -> Presets {
     let at = |path: &str| {
         let path = webhook::Path::parse(path).ok()?;
         path.find(payload).map(<[u8]>::to_vec)
     };
     let header = |name: &'static str| {
         let mut json = Vec::new();
-        write_text(received.header(HeaderName::from_static(name))?, &mut json);
+        write_text(header(name)?, &mut json);
         Some(json)
     };
     match proof {

@@ -8,12 +8,14 @@ use xxhash_rust::xxh3::{xxh3_64, xxh3_64_with_seed};
 
 use millrace_model::code::Code;
 use millrace_model::entropy::Entropy;
-use millrace_model::event::{Batch, DedupeKey, Event, EventKind, Facts, Item, SetAside};
+use millrace_model::event::{
+    Batch, DedupeKey, Event, EventKind, Facts, Item, SetAside, TimeSource,
+};
 use millrace_model::id::PipelineId;
 use millrace_model::passage::{Origin, Passage};
 use millrace_model::time::UnixMillis;
 
-use super::envelope::{Envelope, Shared};
+use super::envelope::Envelope;
 use super::rebuild::rebuild;
 use super::scan::{RawItem, library_name};
 use super::time::{closes_files, could_be_late, numeric_time};
@@ -90,15 +92,7 @@ impl Envelope {
             // Without hyphens it leaves room for the place of a further row in front of it.
             None => admission.entropy.uuid().simple().to_string(),
         };
-        let own = time_at(&self.body, item.timestamp)
-            .or_else(|| time_at(&self.body, item.original_timestamp))
-            .or_else(|| time_at(&self.body, self.shared.timestamp));
-        let sent_at = time_at(&self.body, item.sent_at).or(shared_sent_at);
-        let sent_at = sent_at.filter(|sent_at| {
-            !could_be_late(*sent_at, admission.received_at)
-                || !closes_files(library_name(&self.body, item.context.library))
-        });
-        let (time, time_source) = event_time(own, sent_at, admission.received_at);
+        let (time, time_source) = self.time_of(item, shared_sent_at, admission.received_at);
         let body = self.event_body(item);
         if body.len() > admission.limits.event_bytes {
             return Err(too_large(body.len(), admission.limits));
@@ -116,6 +110,24 @@ impl Envelope {
             passage: Passage::of(admission.origin),
             body,
         })
+    }
+
+    /// When an item happened, and how that is known.
+    pub(super) fn time_of(
+        &self,
+        item: &RawItem,
+        shared_sent_at: Option<UnixMillis>,
+        received_at: UnixMillis,
+    ) -> (UnixMillis, TimeSource) {
+        let own = time_at(&self.body, item.timestamp)
+            .or_else(|| time_at(&self.body, item.original_timestamp))
+            .or_else(|| time_at(&self.body, self.shared.timestamp));
+        let sent_at = time_at(&self.body, item.sent_at).or(shared_sent_at);
+        let sent_at = sent_at.filter(|sent_at| {
+            !could_be_late(*sent_at, received_at)
+                || !closes_files(library_name(&self.body, item.context.library))
+        });
+        event_time(own, sent_at, received_at)
     }
 
     fn check_form(&self, item: &RawItem, limits: &Limits) -> Result<(), Refusal> {
@@ -247,10 +259,12 @@ impl Envelope {
         xxh3_64_with_seed(after.unwrap_or_default(), xxh3_64(before.unwrap_or_default()))
     }
 
-    /// The item as it came, without a write key, cut at the limit.
+    /// The item as it came, without a write key, with what its batch shares, cut at the limit. It is
+    /// to be read again without its batch.
     fn set_aside(&self, item: &RawItem, refusal: Refusal, admission: &Admission<'_>) -> SetAside {
-        let body = if item.has_write_key() {
-            Bytes::from(rebuild(&self.body, item, &Shared::default(), None))
+        let shares = item.is_object && self.shared.changes_items();
+        let body = if item.has_write_key() || shares {
+            Bytes::from(rebuild(&self.body, item, &self.shared, None))
         } else {
             self.body.slice(item.whole.range())
         };

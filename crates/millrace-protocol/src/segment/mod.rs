@@ -15,6 +15,7 @@
 //! `type`, an id of a person or device, objects where objects belong, and a readable time.
 
 mod admit;
+mod alone;
 mod envelope;
 mod rebuild;
 mod scan;
@@ -23,6 +24,7 @@ mod time;
 
 pub use admit::Admission;
 pub(crate) use admit::{Refusal, time_at};
+pub use alone::standing_alone;
 pub use envelope::Envelope;
 pub(crate) use rebuild::each_member;
 pub(crate) use time::numeric_time;
