@@ -2,6 +2,8 @@
 //!
 //! | module | owns |
 //! | --- | --- |
+//! | [`fuzzing`] | what the fuzzers run, and the tests that replay their inputs |
 //! | [`sim_disk`] | a disk in memory that loses, tears and reorders what was not synced |
 
+pub mod fuzzing;
 pub mod sim_disk;
