@@ -1,4 +1,4 @@
-//! Adobe's datastreams: which pipeline one belongs to, and whether it is switched on.
+//! Adobe's datastreams: which pipeline one belongs to, and whether it is switched on or revoked.
 //!
 //! A datastream id stands in every page, so it is a name and no secret. Development, staging and
 //! production have ids of their own, and so can have pipelines of their own.
@@ -48,14 +48,14 @@ impl Datastreams {
         let mut all = Datastreams { by_id: HashMap::new(), base_paths: vec![BASE_PATH.to_owned()] };
         for (options, door) in owned {
             let shared = Arc::new(options.clone());
-            let stream = |id: &str| Datastream {
-                entrance: Entrance::new(Arc::clone(door), &WriteKey::active(id)),
+            let stream = |id: &WriteKey| Datastream {
+                entrance: Entrance::new(Arc::clone(door), id),
                 options: Arc::clone(&shared),
             };
-            let on = options.datastreams.iter().map(|id| (id, Some(stream(id))));
-            let off = options.disabled_datastreams.iter().map(|id| (id, None));
+            let on = options.datastreams.iter().map(|id| (id.key.expose(), Some(stream(id))));
+            let off = options.disabled_datastreams.iter().map(|id| (id.as_str(), None));
             for (id, stream) in off.chain(on).filter(|(id, _)| !id.is_empty()) {
-                all.by_id.entry(id.clone()).or_insert(stream);
+                all.by_id.entry(id.to_owned()).or_insert(stream);
             }
             let base = options.base_path.as_deref().map(|path| path.trim_matches('/'));
             if let Some(base) = base.filter(|base| !base.is_empty())
@@ -155,14 +155,14 @@ mod tests {
 
     #[test]
     fn a_datastream_belongs_to_the_first_pipeline_that_names_it() {
-        let names = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect();
+        let ids = |ids: &[&str]| ids.iter().map(|id| WriteKey::active(*id)).collect();
         let all = datastreams(&[
             AdobeOptions {
-                datastreams: names(&["dev", "off", ""]),
-                disabled_datastreams: names(&["off"]),
+                datastreams: ids(&["dev", "off", ""]),
+                disabled_datastreams: vec!["off".to_owned()],
                 ..AdobeOptions::default()
             },
-            AdobeOptions { datastreams: names(&["prod", "dev"]), ..AdobeOptions::default() },
+            AdobeOptions { datastreams: ids(&["prod", "dev"]), ..AdobeOptions::default() },
         ]);
         let found = |id| match all.find(id) {
             Ok(stream) => stream.entrance.id.to_string(),
@@ -202,7 +202,7 @@ mod tests {
     #[test]
     fn a_server_needs_a_token_where_there_are_some() {
         let options = AdobeOptions {
-            datastreams: vec!["d".to_owned()],
+            datastreams: vec![WriteKey::active("d")],
             tokens: vec![Secret::new("t-1"), Secret::new("t-2"), Secret::new("")],
             ..AdobeOptions::default()
         };

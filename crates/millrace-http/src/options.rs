@@ -53,7 +53,7 @@ pub struct PipelineOptions {
 pub struct AdobeOptions {
     /// The datastreams whose events are this pipeline's. One belongs to one pipeline only; else the
     /// first has it.
-    pub datastreams: Vec<String>,
+    pub datastreams: Vec<WriteKey>,
     /// Datastreams that are switched off: their requests are refused as Adobe refuses them.
     pub disabled_datastreams: Vec<String>,
     /// The organisation, such as `ABC@AdobeOrg`. The Web SDK does not send it, and the name of its

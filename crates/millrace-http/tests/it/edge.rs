@@ -30,7 +30,7 @@ fn pipeline(id: &str, adobe: AdobeOptions) -> PipelineOptions {
 
 fn web() -> AdobeOptions {
     AdobeOptions {
-        datastreams: vec!["fake-datastream-0001".to_owned()],
+        datastreams: vec![WriteKey::active("fake-datastream-0001")],
         disabled_datastreams: vec!["off".to_owned()],
         organisation: Some(ORGANISATION.to_owned()),
         ..AdobeOptions::default()
@@ -351,8 +351,10 @@ async fn the_rules_of_the_pipelines_door_hold() {
 
 #[tokio::test]
 async fn a_datastream_says_which_pipeline_it_is() {
-    let stream =
-        |id: &str| AdobeOptions { datastreams: vec![id.to_owned()], ..AdobeOptions::default() };
+    let stream = |id: &str| AdobeOptions {
+        datastreams: vec![WriteKey::active(id)],
+        ..AdobeOptions::default()
+    };
     let mut production = stream("shop:prod");
     production.base_path = Some("shop/edge".to_owned());
     let collector = with(vec![

@@ -39,7 +39,7 @@ fn collector() -> TestCollector {
     };
     let adobe = PipelineOptions {
         adobe: AdobeOptions {
-            datastreams: vec!["fake-datastream-0001".to_owned()],
+            datastreams: vec![WriteKey::active("fake-datastream-0001")],
             organisation: Some("FAKEORG0001@AdobeOrg".to_owned()),
             ..AdobeOptions::default()
         },

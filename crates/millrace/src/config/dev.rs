@@ -71,7 +71,7 @@ fn build(
     let door = PipelineOptions {
         write_keys: vec![WriteKey::active("dev-write-key")],
         adobe: AdobeOptions {
-            datastreams: vec!["dev".to_owned()],
+            datastreams: vec![WriteKey::active("dev")],
             organisation: Some("dev@AdobeOrg".to_owned()),
             ..AdobeOptions::default()
         },

@@ -53,9 +53,7 @@ pub(super) fn read(
         let mixpanel = mixpanel.unwrap_or_default();
         let known = pipelines.iter().filter_map(|pipeline| pipeline.value.as_ref());
         let known = known.map(|pipeline| &pipeline.door.adobe);
-        let known =
-            known.flat_map(|adobe| adobe.datastreams.iter().chain(&adobe.disabled_datastreams));
-        let known: Vec<&str> = known.map(String::as_str).collect();
+        let known: Vec<&str> = known.flat_map(adobe::ids).collect();
         let adobe = adobe::read(adobe, &known, report);
         let origins = admission::read_origins(origins.as_ref(), require_origin.as_ref(), report);
         let limits = admission::read_limits(limits.as_ref(), report);

@@ -1,12 +1,13 @@
 //! `[pipelines.adobe]` and `[server.tls]`.
 
+use millrace_http::KeyState;
 use rcgen::generate_simple_self_signed;
 
 use super::*;
 
 const ADOBE: &str = r#"
 [pipelines.adobe]
-datastreams = ["shop-prod", "shop-stage"]
+datastreams = ["shop-prod", { id = "shop-2024", name = "old site", revoked = true }]
 disabled_datastreams = ["shop-old"]
 organisation = "0123@AdobeOrg"
 tokens = [{ env = "EDGE_TOKEN" }]
@@ -24,7 +25,15 @@ fn adobes_table_is_read() {
     let (config, warnings) = parse(&with(ADOBE)).unwrap();
     assert_eq!(warnings, []);
     let adobe = &config.pipelines[0].door.adobe;
-    assert_eq!(adobe.datastreams, ["shop-prod", "shop-stage"]);
+    let streams: Vec<_> = adobe
+        .datastreams
+        .iter()
+        .map(|stream| (stream.key.expose(), stream.name.as_deref(), stream.state))
+        .collect();
+    assert_eq!(
+        streams,
+        [("shop-prod", None, KeyState::Active), ("shop-2024", Some("old site"), KeyState::Revoked)]
+    );
     assert_eq!(adobe.disabled_datastreams, ["shop-old"]);
     assert_eq!(adobe.organisation.as_deref(), Some("0123@AdobeOrg"));
     assert_eq!(adobe.tokens[0].expose(), "value-of-EDGE_TOKEN");
@@ -41,6 +50,10 @@ fn mistakes_in_adobes_table_are_told_with_their_place() {
         ("datastreams = [\"a\"]\ndisabled_datastreams = [\"a\"]", "MR5006"),
         ("datastreams = [\"a b\"]", "must be a datastream id"),
         ("datastreams = [\"\"]", "must be a datastream id"),
+        ("datastreams = [{ id = \"a\", until = \"tomorrow\" }]", "with its zone"),
+        ("datastreams = [{ id = \"a\", revoke = true }]", "did you mean `revoked`?"),
+        ("datastreams = [\"a\", { id = \"a\", revoked = true }]", "MR5006"),
+        ("disabled_datastreams = [{ id = \"a\", revoked = true }]", "must be a text"),
         ("datastreams = \"a\"", "must be a list"),
         ("organisation = \"a;b\"", "must be an organisation id"),
         ("base_path = \"/\"", "must be a path"),
@@ -99,8 +112,8 @@ fn the_dev_configuration_has_a_datastream_and_tls_on_loopback() {
     let config = dev();
     let adobe = &config.pipelines[0].door.adobe;
     assert_eq!(
-        (&adobe.datastreams[..], adobe.organisation.as_deref()),
-        (&["dev".to_owned()][..], Some("dev@AdobeOrg"))
+        (adobe.datastreams[0].key.expose(), adobe.organisation.as_deref()),
+        ("dev", Some("dev@AdobeOrg"))
     );
     assert_eq!(config.server.tls, None);
     assert!(config.with_dev_tls(address("[::1]:8443")).unwrap().server.tls.is_some());

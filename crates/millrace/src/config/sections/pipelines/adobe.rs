@@ -1,10 +1,14 @@
 //! `[pipelines.adobe]`: how Adobe's Web SDK and its Edge Network API reach a pipeline.
 
-use millrace_http::AdobeOptions;
+use millrace_http::{AdobeOptions, WriteKey};
 use millrace_model::code::Code;
+use millrace_model::secret::Secret;
+use toml::de::DeValue;
 
 use super::super::super::document::{Field, Report, Section};
 use super::super::super::secrets::{self, Literal};
+use super::super::non_empty;
+use super::write_keys::read_state;
 
 /// Longer ids are not Adobe's.
 const LONGEST: usize = 128;
@@ -24,12 +28,15 @@ pub(super) fn read(
     let keep_decisioning = section.optional("keep_decisioning");
     section.finish(report);
     let mut options = AdobeOptions {
-        datastreams: names(datastreams.as_ref(), known, report),
+        datastreams: streams(datastreams.as_ref(), known, report, read_stream),
         ..AdobeOptions::default()
     };
-    let own: Vec<&str> =
-        known.iter().copied().chain(options.datastreams.iter().map(String::as_str)).collect();
-    options.disabled_datastreams = names(disabled.as_ref(), &own, report);
+    let own: Vec<&str> = known.iter().copied().chain(ids(&options)).collect();
+    let disabled = streams(disabled.as_ref(), &own, report, |field, report| {
+        read_id(field, report).map(WriteKey::from)
+    });
+    options.disabled_datastreams =
+        disabled.into_iter().map(|stream| stream.key.expose().to_owned()).collect();
     options.organisation = organisation.and_then(|field| {
         let example = "0123456789ABCDEF01234567@AdobeOrg";
         let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"@_-.".contains(&byte);
@@ -70,26 +77,58 @@ pub(super) fn read(
     options
 }
 
-/// Datastream ids, each for one pipeline only.
-fn names(field: Option<&Field<'_>>, known: &[&str], report: &mut Report<'_>) -> Vec<String> {
+/// The datastreams that a pipeline names.
+pub(super) fn ids(adobe: &AdobeOptions) -> impl Iterator<Item = &str> {
+    let disabled = adobe.disabled_datastreams.iter().map(String::as_str);
+    adobe.datastreams.iter().map(|stream| stream.key.expose()).chain(disabled)
+}
+
+/// Datastreams, each for one pipeline only.
+fn streams(
+    field: Option<&Field<'_>>,
+    known: &[&str],
+    report: &mut Report<'_>,
+    read_one: impl Fn(&Field<'_>, &mut Report<'_>) -> Option<WriteKey>,
+) -> Vec<WriteKey> {
     let items = field.and_then(|field| field.list(report, "datastream ids")).unwrap_or_default();
-    let mut names: Vec<String> = Vec::new();
+    let mut streams: Vec<WriteKey> = Vec::new();
     for item in items {
-        let plain = |byte: u8| byte.is_ascii_graphic();
-        let example = "11111111-2222-3333-4444-555555555555";
-        let Some(name) = checked(&item, example, "must be a datastream id", plain, report) else {
-            continue;
-        };
-        if known.contains(&name.as_str()) || names.contains(&name) {
+        let Some(stream) = read_one(&item, report) else { continue };
+        let id = stream.key.expose();
+        if known.contains(&id) || streams.iter().any(|other| other.key.expose() == id) {
             let message = format!(
-                "the datastream `{name}` is named twice, so its events could belong to either"
+                "the datastream `{id}` is named twice, so its events could belong to either"
             );
             report.mistake(item.at(), Code::DuplicateName, message, None);
         } else {
-            names.push(name);
+            streams.push(stream);
         }
     }
-    names
+    streams
+}
+
+fn read_id(field: &Field<'_>, report: &mut Report<'_>) -> Option<Secret> {
+    let plain = |byte: u8| byte.is_ascii_graphic();
+    let example = "11111111-2222-3333-4444-555555555555";
+    checked(field, example, "must be a datastream id", plain, report).map(Secret::new)
+}
+
+/// An id, or a table with the `id` and, as write keys have them, `name`, `revoked` and `until`.
+fn read_stream(field: &Field<'_>, report: &mut Report<'_>) -> Option<WriteKey> {
+    if !matches!(field.value, DeValue::Table(_)) {
+        return read_id(field, report).map(WriteKey::from);
+    }
+    let mut section = field.table(report)?;
+    let key = section.required(report, "id", "id = \"11111111-2222-3333-4444-555555555555\"");
+    let [name, revoked, until] = ["name", "revoked", "until"].map(|name| section.optional(name));
+    section.finish(report);
+    let key = key.and_then(|field| read_id(&field, report));
+    let name = match name {
+        Some(field) => Some(non_empty(&field, report, "shop 2025")?.to_owned()),
+        None => None,
+    };
+    let state = read_state(revoked.as_ref(), until.as_ref(), report)?;
+    Some(WriteKey { key: key?, name, state })
 }
 
 fn checked(

@@ -54,7 +54,7 @@ fn read_one(field: &Field<'_>, report: &mut Report<'_>) -> Option<WriteKey> {
     Some(WriteKey { key: key?, name, state })
 }
 
-fn read_state(
+pub(super) fn read_state(
     revoked: Option<&Field<'_>>,
     until: Option<&Field<'_>>,
     report: &mut Report<'_>,
