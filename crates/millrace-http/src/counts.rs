@@ -55,6 +55,11 @@ fn protocol_of(path: &str) -> usize {
     PROTOCOLS.iter().position(fits).unwrap_or(OTHER)
 }
 
+/// True for the paths of Mixpanel's SDKs.
+pub(crate) fn is_mixpanel(path: &str) -> bool {
+    PROTOCOLS.get(protocol_of(path)).is_some_and(|(_, name)| *name == "mixpanel")
+}
+
 /// What has been counted since the start.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Counts {

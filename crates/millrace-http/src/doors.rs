@@ -18,6 +18,7 @@ use millrace_model::time::UnixMillis;
 use millrace_protocol::edge::MixpanelCookie;
 
 use crate::answer::Refusal;
+use crate::counts::is_mixpanel;
 use crate::datastreams::Datastreams;
 use crate::keys::{Credentials, WriteKeys};
 use crate::mixpanel_keys::MixpanelKeys;
@@ -182,6 +183,13 @@ impl Doors {
     /// preflight, which has neither authorization nor a body.
     pub(crate) fn by_address(&self, uri: &Uri) -> Option<Entrance> {
         let path = uri.path();
+        let named = |wanted: &str| {
+            let mut pairs = form_urlencoded::parse(uri.query()?.as_bytes());
+            pairs.find(|(name, _)| name == wanted).map(|(_, value)| value.into_owned())
+        };
+        if is_mixpanel(path) {
+            return self.mixpanel.of_token(&Secret::new(named("token")?));
+        }
         let after = |start: &str| path.strip_prefix(start);
         let in_path = after("/v1/projects/").or_else(|| after("/syft/"));
         let in_path = in_path.and_then(|rest| rest.split('/').next());

@@ -29,6 +29,8 @@ fn collector(pipelines: Vec<PipelineOptions>) -> TestCollector {
 fn listing() -> TestCollector {
     let mut shop = pipeline("shop", &["shop-key"]);
     shop.origins.allow("https://*.shop.example").unwrap();
+    shop.mixpanel.tokens = vec![WriteKey::active("shop-token")];
+    shop.adobe.datastreams = vec![WriteKey::active("shop-stream")];
     let mut strict = pipeline("strict", &["strict-key"]);
     strict.origins.require();
     collector(vec![shop, strict, pipeline("open", &["open-key"])])
@@ -96,6 +98,13 @@ async fn a_preflight_is_judged_by_what_its_address_says() {
         ("/beacon/v1/batch?writeKey=unknown", STRANGER, 204),
         ("/v1/projects/shop-key/settings", STRANGER, 403),
         ("/v1/projects/shop-key/settings", LISTED, 204),
+        ("/flags/?context=%7B%7D&token=shop-token&mp_lib=web", STRANGER, 403),
+        ("/flags/?context=%7B%7D&token=shop-token&mp_lib=web", LISTED, 204),
+        ("/flags/?token=unknown", STRANGER, 204),
+        ("/settings/?mp_lib=web", STRANGER, 204),
+        ("/ee/v1/interact?configId=shop-stream", STRANGER, 403),
+        ("/ee/irl1/v2/collect?datastreamId=shop-stream", LISTED, 204),
+        ("/ee/v1/interact?configId=unknown", STRANGER, 204),
     ] {
         let request = Request::builder().method(Method::OPTIONS).uri(path).header("origin", origin);
         let answered = collector.send(request.body(Body::empty()).unwrap()).await;

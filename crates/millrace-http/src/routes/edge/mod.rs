@@ -42,7 +42,17 @@ pub(crate) async fn answer(
     let call = Call::of(below);
     let asked = Asked::of(request.uri(), request.headers());
     Ok(match (request.method(), call) {
-        (&Method::OPTIONS, _) => reply::preflight(request.headers()),
+        (&Method::OPTIONS, _) => {
+            // It holds no more than its address: see `preflighted`.
+            let stream = doors.datastreams.find(asked.datastream.as_deref()).ok();
+            match stream.map_or(Ok(()), |stream| stream.entrance.judge_origin(request.headers())) {
+                Ok(()) => reply::preflight(request.headers()),
+                Err(refusal) => {
+                    let id = asked.answer_id(collector.entropy.as_ref());
+                    reply::problem(&refusal, None, &id, request.headers())
+                }
+            }
+        }
         (_, None) => {
             let message = "there is no such call: interact, collect, identity/acquire and \
                            privacy/set-consent are answered";

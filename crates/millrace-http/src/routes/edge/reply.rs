@@ -14,6 +14,7 @@ use millrace_protocol::edge::{
 };
 
 use crate::answer::{Refusal, allow_origin, retry_after};
+use crate::counts::RefusedWith;
 
 const JSON: HeaderValue = HeaderValue::from_static("application/json;charset=utf-8");
 const PROBLEM: HeaderValue = HeaderValue::from_static("application/problem+json");
@@ -175,6 +176,7 @@ pub(super) fn problem(
     if let Some(span) = refusal.retry_after {
         response.headers_mut().insert(header::RETRY_AFTER, retry_after(span));
     }
+    response.extensions_mut().insert(RefusedWith(refusal.code));
     finish(response, answer_id, request)
 }
 
