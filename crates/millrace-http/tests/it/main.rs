@@ -8,6 +8,7 @@
     reason = "these are tests, helper functions included"
 )]
 
+mod answers;
 mod bad_input;
 mod cookie;
 mod cors;
