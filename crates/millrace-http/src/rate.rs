@@ -185,8 +185,13 @@ impl Meter {
             (limits.requests_per_second, &mut self.requests),
             (limits.events_per_second, &mut self.events),
         ] {
-            let rate_in_second = rate.map_or(0.0, f64::from);
-            *tokens = passed.mul_add(rate_in_second, *tokens).min(capacity(rate, limits));
+            *tokens = match rate {
+                Some(rate) => {
+                    passed.mul_add(f64::from(rate), *tokens).min(capacity(Some(rate), limits))
+                }
+                // A limit that comes later begins with a full bucket.
+                None => f64::MAX,
+            };
         }
         if self.day != at.day() {
             (self.day, self.today) = (at.day(), 0);
@@ -259,6 +264,20 @@ mod tests {
         assert_eq!(meters.charge(ID, &two, 1, at(1)), Ok(()));
         assert_eq!(meters.charge(ID, &two, 1, at(1)), Ok(()));
         assert_eq!(span(meters.charge(ID, &two, 1, at(1))), Some((Code::RateLimited, 500)));
+    }
+
+    #[test]
+    fn a_limit_that_was_away_comes_back_with_a_full_bucket() {
+        let meters = Meters::default();
+        assert_eq!(meters.charge(ID, &limits(0, 10, 0), 20, at(0)), Ok(()));
+        for _ in 0..100 {
+            assert_eq!(meters.charge(ID, &limits(1_000, 0, 0), 1_000, at(0)), Ok(()));
+        }
+        assert_eq!(meters.charge(ID, &limits(0, 10, 0), 20, at(0)), Ok(()));
+        assert_eq!(
+            span(meters.charge(ID, &limits(0, 10, 0), 10, at(0))),
+            Some((Code::RateLimited, 1_000))
+        );
     }
 
     #[test]
