@@ -24,6 +24,10 @@ use crate::config::{Config, PlacesFile};
 
 /// How often the file is looked at: a key is revoked within a second of its change.
 const LOOK_EVERY: Duration = Duration::from_millis(500);
+/// Whoever writes the file is done when it has not changed for so long; and how many times that is
+/// waited for. The first part of a file can be a configuration with fewer keys.
+const SETTLED_AFTER: Duration = Duration::from_millis(50);
+const SETTLING_LOOKS: u32 = 6;
 /// How many looks lie between two writes of the quotas.
 const LOOKS_PER_SAVE: u32 = 20;
 /// A configuration larger than this is a mistake; reading it says so.
@@ -123,8 +127,11 @@ impl Doorkeeper {
                 () = hangups.next() => true,
                 _ = stop.wait_for(|stop| *stop) => break,
             };
-            let look = file.as_deref().and_then(Look::at);
+            let mut look = file.as_deref().and_then(Look::at);
             let reload = asked || look != seen;
+            if reload {
+                look = settled(file.as_deref(), look).await;
+            }
             seen = look;
             let save = looks.is_multiple_of(LOOKS_PER_SAVE);
             if !reload && !save {
@@ -232,6 +239,19 @@ impl Doorkeeper {
             },
         })
     }
+}
+
+/// The file once nobody writes it any more. One that is written for ever is taken as it is.
+async fn settled(file: Option<&Path>, mut look: Option<Look>) -> Option<Look> {
+    for _ in 0..SETTLING_LOOKS {
+        tokio::time::sleep(SETTLED_AFTER).await;
+        let now = file.and_then(Look::at);
+        if now == look {
+            break;
+        }
+        look = now;
+    }
+    look
 }
 
 fn read(path: &Path) -> std::io::Result<String> {
