@@ -1,7 +1,8 @@
 //! Reading bodies within bounds: of one body's size and time, and of all bodies' memory.
 
-use std::sync::Arc;
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use axum::body::Body;
@@ -9,6 +10,7 @@ use axum::http::StatusCode;
 use axum::http::header::{self, HeaderMap};
 use bytes::{Bytes, BytesMut};
 use http_body_util::BodyExt;
+use tokio::sync::Notify;
 
 use millrace_model::code::Code;
 
@@ -17,22 +19,60 @@ use crate::answer::Refusal;
 /// Memory is asked for ahead of the bytes only up to here: a client's word costs it nothing.
 const ROOM_AHEAD: usize = 256 << 10;
 
+/// A body that has been arriving for longer may be asked to give its bytes back.
+const PATIENCE: Duration = Duration::from_secs(2);
+
 /// The bytes of all bodies that are being read, decoded or made durable. When it is full, requests
-/// are answered 429; nobody waits.
+/// are answered 429; nobody waits. Each of these makes the slow body that holds the most give way,
+/// so that a few clients that stop in the middle of large bodies do not keep everybody out.
 #[derive(Debug)]
 pub(crate) struct Budget {
     used: AtomicUsize,
     limit: usize,
+    slow: Mutex<SlowBodies>,
+}
+
+/// The bodies that have been arriving for longer than the patience lasts.
+#[derive(Debug, Default)]
+struct SlowBodies {
+    next: u64,
+    by_number: BTreeMap<u64, (Arc<AtomicUsize>, Arc<Notify>)>,
+}
+
+/// One of them, until it is dropped.
+#[derive(Debug)]
+struct SlowBody {
+    budget: Arc<Budget>,
+    number: u64,
+}
+
+impl Drop for SlowBody {
+    fn drop(&mut self) {
+        let mut slow = self.budget.slow.lock().unwrap_or_else(PoisonError::into_inner);
+        slow.by_number.remove(&self.number);
+    }
 }
 
 impl Budget {
     pub(crate) fn new(limit: usize) -> Arc<Budget> {
-        Arc::new(Budget { used: AtomicUsize::new(0), limit })
+        Arc::new(Budget { used: AtomicUsize::new(0), limit, slow: Mutex::default() })
     }
 
     /// A part of the budget, empty at first, that is given back when it is dropped.
     pub(crate) fn reserve(self: &Arc<Budget>) -> Reservation {
-        Reservation { budget: Arc::clone(self), bytes: 0 }
+        Reservation { budget: Arc::clone(self), bytes: Arc::default() }
+    }
+
+    /// Makes the slow body that holds the most give way.
+    fn reclaim(&self) {
+        let mut slow = self.slow.lock().unwrap_or_else(PoisonError::into_inner);
+        let held = |bytes: &AtomicUsize| bytes.load(Ordering::Relaxed);
+        let most = slow.by_number.iter().max_by_key(|(_, (bytes, _))| held(bytes));
+        if let Some(number) = most.map(|(number, _)| *number)
+            && let Some((_, gives_way)) = slow.by_number.remove(&number)
+        {
+            gives_way.notify_one();
+        }
     }
 }
 
@@ -40,7 +80,7 @@ impl Budget {
 #[derive(Debug)]
 pub(crate) struct Reservation {
     budget: Arc<Budget>,
-    bytes: usize,
+    bytes: Arc<AtomicUsize>,
 }
 
 impl Reservation {
@@ -52,15 +92,18 @@ impl Reservation {
             .fetch_update(Ordering::AcqRel, Ordering::Acquire, |used| {
                 used.checked_add(by).filter(|used| *used <= limit)
             })
-            .map_err(|_| Refusal::overloaded("too many bytes are being taken in at the moment"))?;
-        self.bytes += by;
+            .map_err(|_| {
+                self.budget.reclaim();
+                Refusal::overloaded("too many bytes are being taken in at the moment")
+            })?;
+        self.bytes.fetch_add(by, Ordering::Relaxed);
         Ok(())
     }
 }
 
 impl Drop for Reservation {
     fn drop(&mut self) {
-        self.budget.used.fetch_sub(self.bytes, Ordering::AcqRel);
+        self.budget.used.fetch_sub(self.bytes.load(Ordering::Relaxed), Ordering::AcqRel);
     }
 }
 
@@ -79,11 +122,35 @@ pub(crate) async fn read_body(
     if declared.is_some_and(|length| length > limit) {
         return Err(too_large(limit));
     }
+    let (budget, held) = (Arc::clone(&reservation.budget), Arc::clone(&reservation.bytes));
     let reading = collect(body, declared.unwrap_or_default(), limit, reservation);
-    tokio::time::timeout(timeout, reading).await.unwrap_or_else(|_| {
-        let message = "the body did not arrive in time";
-        Err(Refusal::new(StatusCode::REQUEST_TIMEOUT, Code::BodyIncomplete, message))
-    })
+    tokio::select! {
+        // First, so that nobody waits for a body that is there.
+        biased;
+        read = tokio::time::timeout(timeout, reading) => read.unwrap_or_else(|_| {
+            let message = "the body did not arrive in time";
+            Err(Refusal::new(StatusCode::REQUEST_TIMEOUT, Code::BodyIncomplete, message))
+        }),
+        () = asked_to_give_way(budget, held) => {
+            let message = "the body arrives too slowly for how much is being taken in";
+            Err(Refusal::overloaded(message))
+        }
+    }
+}
+
+/// Resolves when the body that holds these bytes is slow and they are wanted.
+async fn asked_to_give_way(budget: Arc<Budget>, held: Arc<AtomicUsize>) {
+    tokio::time::sleep(PATIENCE).await;
+    let gives_way = Arc::new(Notify::new());
+    let number = {
+        let mut slow = budget.slow.lock().unwrap_or_else(PoisonError::into_inner);
+        slow.next += 1;
+        let number = slow.next;
+        slow.by_number.insert(number, (held, Arc::clone(&gives_way)));
+        number
+    };
+    let _slow = SlowBody { budget, number };
+    gives_way.notified().await;
 }
 
 async fn collect(

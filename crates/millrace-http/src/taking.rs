@@ -25,7 +25,7 @@ use millrace_model::intake::{Admitted, Intake};
 use millrace_model::passage::Origin;
 use millrace_model::time::{Clock, UnixMillis};
 use millrace_protocol::Limits;
-use millrace_protocol::inflate::{decode_body, is_compressed};
+use millrace_protocol::inflate::{decode_body_within, is_compressed};
 use millrace_protocol::mixpanel::offer;
 use millrace_protocol::segment::standing_alone;
 
@@ -109,10 +109,14 @@ impl Received {
     /// The body without compression.
     pub(crate) fn plain_body(&mut self, limits: &Limits) -> Result<Bytes, Refusal> {
         let body = std::mem::take(&mut self.body);
-        let sent = body.len();
-        let body = decode_body(body, &content_encoding(&self.head.headers), limits.inflated_bytes)?;
-        self.reservation.grow(body.len().saturating_sub(sent))?;
-        Ok(body)
+        let encoding = content_encoding(&self.head.headers);
+        let reservation = &mut self.reservation;
+        let mut full = None;
+        let body = decode_body_within(body, &encoding, limits.inflated_bytes, |more| {
+            full = reservation.grow(more).err();
+            full.is_none()
+        });
+        full.map_or_else(|| Ok(body?), Err)
     }
 
     /// Asks for memory that decoding will take beside the body.
@@ -221,8 +225,7 @@ impl Collector {
         body: &mut Body,
         early: impl FnOnce(&Doors, &Parts) -> Result<(), Refusal>,
     ) -> Result<Received, Refusal> {
-        let doors = self.doors.get();
-        early(&doors, head)?;
+        early(&self.doors.get(), head)?;
         let mut reservation = self.budget.reserve();
         let (limit, timeout) = (self.limits.body_bytes, self.request_timeout);
         let body = read_body(body, &head.headers, limit, timeout, &mut reservation).await?;
@@ -232,7 +235,8 @@ impl Collector {
             from_device: head.headers.contains_key(header::ORIGIN),
             at: self.clock.now(),
             head: Arc::clone(head),
-            doors,
+            // Those of now: a key may have been revoked while its body arrived.
+            doors: self.doors.get(),
             reservation,
         })
     }
@@ -264,8 +268,15 @@ impl Collector {
             self.prepare(received, decode)?
         };
         let mut taken = Taken::default();
-        for part in prepared {
-            self.admit(part, &mut taken).await?;
+        let mut parts = prepared.into_iter();
+        while let Some(part) = parts.next() {
+            if let Err(refusal) = self.admit(part, &mut taken).await {
+                // Nor will those behind it be stored.
+                for part in parts {
+                    self.meters.refund(part.meter, part.batch.items.len());
+                }
+                return Err(refusal);
+            }
         }
         Ok(taken)
     }

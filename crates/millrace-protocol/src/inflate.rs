@@ -9,6 +9,8 @@ use bytes::Bytes;
 
 use crate::error::DecodeError;
 
+/// Decompressed bytes between two questions for room.
+const STEP: usize = 64 << 10;
 const GZIP_MAGIC: [u8; 2] = [0x1f, 0x8b];
 const BYTE_ORDER_MARK: [u8; 3] = [0xef, 0xbb, 0xbf];
 const REPLACEMENT: &str = "\u{fffd}";
@@ -32,8 +34,22 @@ pub fn decode_body(
     content_encoding: &str,
     limit: usize,
 ) -> Result<Bytes, DecodeError> {
+    decode_body_within(body, content_encoding, limit, |_| true)
+}
+
+/// The same, telling `has_room` of every further part of a decompressed body, 64 KiB at most.
+/// When it says no, decompression ends there with [`DecodeError::TooLarge`].
+///
+/// # Errors
+/// As [`decode_body`].
+pub fn decode_body_within(
+    body: Bytes,
+    content_encoding: &str,
+    limit: usize,
+    has_room: impl FnMut(usize) -> bool,
+) -> Result<Bytes, DecodeError> {
     let body = if is_compressed(&body) {
-        inflate(&body, limit)?
+        inflate(&body, limit, has_room)?
     } else {
         check_encoding(&body, content_encoding)?;
         body
@@ -65,18 +81,28 @@ fn check_encoding(body: &[u8], content_encoding: &str) -> Result<(), DecodeError
     }
 }
 
-fn inflate(body: &[u8], limit: usize) -> Result<Bytes, DecodeError> {
-    let room = body.len().saturating_mul(4).min(limit);
-    let mut text = Vec::with_capacity(room);
-    let cap = u64::try_from(limit).unwrap_or(u64::MAX).saturating_add(1);
-    flate2::bufread::MultiGzDecoder::new(body)
-        .take(cap)
-        .read_to_end(&mut text)
-        .map_err(|_| DecodeError::BadGzip)?;
-    if text.len() > limit {
-        return Err(DecodeError::TooLarge { limit });
+fn inflate(
+    body: &[u8],
+    limit: usize,
+    mut has_room: impl FnMut(usize) -> bool,
+) -> Result<Bytes, DecodeError> {
+    let likely = body.len().saturating_mul(4).min(limit);
+    let mut text = Vec::with_capacity(likely);
+    let mut decoder = flate2::bufread::MultiGzDecoder::new(body);
+    loop {
+        // One byte more than may be shows that there is more.
+        let step = STEP.min(limit.saturating_add(1).saturating_sub(text.len()));
+        let before = text.len();
+        let mut part = decoder.by_ref().take(u64::try_from(step).unwrap_or(u64::MAX));
+        part.read_to_end(&mut text).map_err(|_| DecodeError::BadGzip)?;
+        let read = text.len() - before;
+        if text.len() > limit || !has_room(read) {
+            return Err(DecodeError::TooLarge { limit });
+        }
+        if read < step {
+            return Ok(Bytes::from(text));
+        }
     }
-    Ok(Bytes::from(text))
 }
 
 /// Makes UTF-8 of nearly UTF-8: surrogate pairs that were encoded one by one (CESU-8) are joined,
@@ -163,6 +189,27 @@ mod tests {
         assert!(bomb.len() < 100_000);
         assert_eq!(decode(&bomb, ""), Err(DecodeError::TooLarge { limit: LIMIT }));
         assert_eq!(decode(&gzip(&vec![b' '; LIMIT]), "").map(|body| body.len()), Ok(LIMIT));
+    }
+
+    #[test]
+    fn without_room_decompression_ends() {
+        for size in [0, 1, STEP - 1, STEP, STEP + 1, 3 * STEP, 3 * STEP + 7] {
+            let (mut asked, mut most) = (0, 0);
+            let body = Bytes::from(gzip(&vec![b' '; size]));
+            let decoded = decode_body_within(body.clone(), "", LIMIT, |more| {
+                (asked, most) = (asked + more, most.max(more));
+                true
+            });
+            assert_eq!(decoded.map(|body| body.len()), Ok(size));
+            assert!(asked == size && most <= STEP, "{size}: {asked}, {most}");
+            let mut left = 2 * STEP;
+            let bounded = decode_body_within(body, "", LIMIT, |more| {
+                let fits = left.checked_sub(more);
+                left = fits.unwrap_or_default();
+                fits.is_some()
+            });
+            assert_eq!(bounded.is_ok(), size <= 2 * STEP, "{size}");
+        }
     }
 
     #[test]

@@ -102,8 +102,11 @@ fn decode(
     let head = Arc::clone(&received.head);
     let query = head.uri.query().unwrap_or_default();
     // The field of a form, and what its base64 holds.
-    received.reserve(body.len().saturating_add(query.len()).saturating_mul(2))?;
+    let wrapped = body.len().saturating_add(query.len()).saturating_mul(2);
+    received.reserve(wrapped)?;
     let unpacked = Unpacked::new(query, body, &collector.limits);
+    let inside = unpacked.json.as_ref().map_or(0, |json| json.len());
+    received.reserve(inside.saturating_sub(wrapped))?;
     let mut told = Told::new(unpacked.options, unpacked.is_form);
     let sorted = unpacked
         .json

@@ -106,3 +106,33 @@ async fn a_body_in_pieces_is_put_together_and_measured() {
     let answered = collector.send(lied.body(pieces(&body)).unwrap()).await;
     assert_eq!(answered.code(), Some(Code::BodyTooLarge));
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_large_body_that_has_stopped_gives_way_to_others() {
+    let collector = TestCollector::with(CollectorOptions {
+        max_in_flight_bytes: 8_000,
+        ..CollectorOptions::default()
+    });
+    let (small, large) = (vec![b' '; 500], vec![b' '; 6_000]);
+    let stopped = |start: Vec<u8>| {
+        use futures_util::StreamExt as _;
+        let start = Ok::<_, std::io::Error>(Frame::data(Bytes::from(start)));
+        let pieces = futures_util::stream::iter([start]).chain(futures_util::stream::pending());
+        let router = collector.router.clone();
+        let request = keyed("/v1/track").header("expect", "100-continue");
+        let request = request.body(Body::new(StreamBody::new(pieces))).unwrap();
+        tokio::spawn(async move { crate::recording::send(&router, request).await })
+    };
+    let (small, large) = (stopped(small), stopped(large));
+    // Longer than a body may be slow, and shorter than it may take.
+    tokio::time::advance(Duration::from_millis(1)).await;
+    tokio::time::sleep(Duration::from_secs(3)).await;
+    let event = track(&format!(r#","a":"{}""#, "x".repeat(1_500)));
+    let first = collector.post("/v1/track", event.clone()).await;
+    assert_eq!((first.status.as_u16(), first.header("retry-after")), (429, Some("1")));
+    let gone = large.await.unwrap();
+    assert_eq!((gone.status.as_u16(), gone.header("retry-after")), (429, Some("1")));
+    assert_eq!(collector.post("/v1/track", event).await.status.as_u16(), 200);
+    assert!(!small.is_finished(), "it holds little");
+    small.abort();
+}

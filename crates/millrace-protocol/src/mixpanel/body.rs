@@ -11,7 +11,7 @@ use bytes::Bytes;
 
 use super::Options;
 use crate::error::DecodeError;
-use crate::inflate::decode_body;
+use crate::inflate::{decode_body, is_compressed};
 use crate::json::Scanner;
 use crate::limits::Limits;
 
@@ -21,6 +21,10 @@ const BASE64: GeneralPurpose = GeneralPurpose::new(
         .with_decode_allow_trailing_bits(true)
         .with_decode_padding_mode(DecodePaddingMode::Indifferent),
 );
+
+/// What compressed records within a form may come to. No SDK sends any, and nobody can tell from
+/// outside that such a form holds a thousand times its size.
+const INNER_BYTES: usize = 2 << 20;
 
 /// A request without its wrapping.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -98,7 +102,12 @@ fn plain(mut data: Vec<u8>, limits: &Limits) -> Result<Bytes, DecodeError> {
     }
     // What came out may be compressed, and is not always valid UTF-8: mixpanel-browser writes
     // characters beyond the first plane as CESU-8 (`reference/sdk-wire-formats.md` 1.9).
-    decode_body(Bytes::from(data), "", limits.inflated_bytes)
+    let limit = if is_compressed(&data) {
+        limits.inflated_bytes.min(INNER_BYTES)
+    } else {
+        limits.inflated_bytes
+    };
+    decode_body(Bytes::from(data), "", limit)
 }
 
 #[cfg(test)]
