@@ -29,11 +29,11 @@ fn admitted(call: Call, body: &str, prepare: impl FnOnce(&mut Envelope)) -> Batc
 }
 
 fn bodies(batch: &Batch) -> Vec<&str> {
-    let body = |item| match item {
-        &Item::Event(ref event) => text(&event.body),
+    let items = batch.items.iter().map(|item| match item {
+        Item::Event(event) => text(&event.body),
         other => panic!("{other:?}"),
-    };
-    batch.items.iter().map(body).collect()
+    });
+    items.collect()
 }
 
 #[test]
