@@ -85,7 +85,7 @@ impl StressedCollector {
                     ..MixpanelAccess::default()
                 },
                 adobe: AdobeOptions {
-                    datastreams: vec![KEY.to_owned()],
+                    datastreams: vec![WriteKey::active(KEY)],
                     ..AdobeOptions::default()
                 },
                 ..PipelineOptions::new("stress".parse().expect("a name"))
