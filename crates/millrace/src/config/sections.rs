@@ -138,10 +138,7 @@ fn read_server(mut section: Section<'_>, report: &mut Report<'_>) -> Option<Serv
     let trusted_proxies = paths::read_proxies(proxies.as_ref(), report);
     let other_paths = paths::read(prefixes.as_ref(), routes.as_ref(), report);
     let segment_script = segment_script.and_then(|field| read_script(&field, report));
-    let tls = match tls {
-        Some(section) => Some(server_tls::read(section, report)),
-        None => None,
-    };
+    let tls = tls.map(|section| server_tls::read(section, report));
     let (collect, manage_at) = (collect?, manage_at?);
     let field_at = manage.as_ref().map_or(section.at, Field::at);
     if collect == manage_at && collect.port() != 0 {

@@ -17,7 +17,7 @@ const CATEGORIES: [&str; 3] = ["analytics", "marketing", "c0004"];
 
 /// What the event with an id says: nothing, or yes or no to something.
 pub(super) fn passage(id: u32) -> Passage {
-    let consent = (id % 4 != 0).then(|| {
+    let consent = (!id.is_multiple_of(4)).then(|| {
         let category = CATEGORIES[id as usize / 4 % CATEGORIES.len()].to_owned();
         let subjects = vec![Subject(u128::from(id % PEOPLE)), Subject(u128::from(id / 7 % PEOPLE))];
         let categories = BTreeMap::from([(category, id.is_multiple_of(2))]);
