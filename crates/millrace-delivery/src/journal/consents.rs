@@ -16,7 +16,8 @@
 //! to be read again. So a restart knows what every acknowledged batch has said.
 //!
 //! Bounded: at most [`MOST_PEOPLE`] ids, those that were heard of last (between half of them and all,
-//! since they are dropped by halves), [`MOST_NAMES`] categories and [`MOST_DENIALS`] denials of an id.
+//! since they are dropped by halves), [`MOST_NAMES`] categories (those that are required, and the
+//! first ones named of all others) and [`MOST_DENIALS`] denials of an id.
 
 use std::collections::HashMap;
 use std::sync::{Arc, PoisonError, RwLock};
@@ -49,8 +50,9 @@ pub(super) struct Said {
     consent: Box<Consent>,
 }
 
-/// What the items of a batch say.
-pub(super) fn said_in(batch: &Batch) -> Vec<Said> {
+/// What the items of a batch say. Of what is fed `again` only denials count, and as if they came in
+/// now: nobody knows any more whether a grant has been taken back since.
+pub(super) fn said_in(batch: &Batch, again: bool) -> Vec<Said> {
     let consent = |item: &Item| match item {
         Item::Event(event) => event.passage.consent.clone(),
         Item::Filtered(filtered) => filtered.consent.clone(),
@@ -58,7 +60,11 @@ pub(super) fn said_in(batch: &Batch) -> Vec<Said> {
     };
     let items = batch.items.iter().zip(0_u32..);
     items
-        .filter_map(|(item, index)| Some(Said { index, consent: consent(item)? }))
+        .filter_map(|(item, index)| {
+            let mut consent = consent(item)?;
+            consent.categories.retain(|_, granted| !(again && *granted));
+            Some(Said { index, consent })
+        })
         .filter(|said| !said.consent.categories.is_empty() && !said.consent.subjects.is_empty())
         .collect()
 }
@@ -128,6 +134,8 @@ pub(super) struct Consents {
     newer: People,
     older: People,
     share: usize,
+    /// The categories that integrations require, which always have a place among the names.
+    required: Vec<String>,
 }
 
 impl Default for Consents {
@@ -143,7 +151,37 @@ impl Consents {
             newer: People::default(),
             older: People::default(),
             share: (people / 2).max(1),
+            required: Vec::new(),
         }
+    }
+
+    /// Makes sure that these categories have a place. Where all are taken, the last one that nobody
+    /// requires makes room: clients can name whatever they like.
+    fn require(&mut self, required: Vec<String>) {
+        for name in &required {
+            if self.names.contains(name) {
+                continue;
+            }
+            if self.names.len() < MOST_NAMES {
+                self.names.push(name.clone());
+                continue;
+            }
+            let is_spare = |known: &String| {
+                !required.contains(known) && !FIRST_NAMES.contains(&known.as_str())
+            };
+            let Some(place) = self.names.iter().rposition(is_spare) else { break };
+            if let Some(spare) = self.names.get_mut(place) {
+                spare.clone_from(name);
+            }
+            let kept = !(1_u64 << place);
+            for known in self.newer.values_mut().chain(self.older.values_mut()) {
+                known.granted &= kept;
+                known.denied &= kept;
+                known.denials.iter_mut().for_each(|denial| denial.categories &= kept);
+                known.denials.retain(|denial| denial.categories != 0);
+            }
+        }
+        self.required = required;
     }
 
     fn is_empty(&self) -> bool {
@@ -302,6 +340,13 @@ pub(super) fn decode(mut bytes: Bytes) -> Result<Record, RecordError> {
 pub struct KnownConsents(Arc<RwLock<Consents>>);
 
 impl KnownConsents {
+    /// Nobody is known yet; what is said of these categories will be, whatever else is said.
+    pub(super) fn of(required: &[String]) -> KnownConsents {
+        let mut consents = Consents::default();
+        consents.require(required.to_vec());
+        KnownConsents(Arc::new(RwLock::new(consents)))
+    }
+
     /// Why an event must not be sent to where these categories are required, in a few words such as
     /// `marketing: withdrawn later`; none when it may. An event that was stored without any
     /// consent has said nothing, and nothing is assumed of it.
@@ -334,8 +379,10 @@ impl KnownConsents {
     }
 
     /// Puts what a record says in the place of what is known.
-    pub(super) fn restore(&self, restored: Consents) {
-        *self.0.write().unwrap_or_else(PoisonError::into_inner) = restored;
+    pub(super) fn restore(&self, mut restored: Consents) {
+        let mut consents = self.0.write().unwrap_or_else(PoisonError::into_inner);
+        restored.require(std::mem::take(&mut consents.required));
+        *consents = restored;
     }
 
     /// True when nobody is known.

@@ -13,28 +13,27 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use millrace_log::{LogError, LogStore};
-use millrace_model::code::Code;
 use millrace_model::disposition::{Disposition, FilterReason};
 use millrace_model::event::{Batch, Duplicate, Item};
 use millrace_model::id::{PipelineId, Position, Seq};
 use millrace_model::intake::{AdmitError, Admitted};
 use millrace_model::ledger::{LedgerSums, Tally};
-use millrace_model::passage::NoteKind;
 use millrace_model::record::{RecordError, encode_batch};
-use millrace_model::time::{Clock, UnixMillis};
+use millrace_model::time::Clock;
 
 use super::book::Book;
-use super::consents::{self, KnownConsents, Said};
+use super::consents::KnownConsents;
 use super::dedupe::{Dedupe, First};
 use super::index::{
-    BatchNote, Notes, PipelineNumber, Pipelines, SegmentIndex, claimed_id, keys_beside, low_half,
+    Notes, PipelineNumber, Pipelines, SegmentIndex, claimed_id, keys_beside, low_half,
 };
 use super::options::JournalOptions;
 use super::positions::Track;
 use super::progress::{self, Section};
-use super::quarantine::{Entry, Quarantine};
+use super::quarantine::Quarantine;
 use super::recent::SharedRecent;
 use super::refeed::{Former, RefeedError, batch_bytes, batch_of};
+use super::stored::Stored;
 use super::types::{Closed, Disposed, ReadError};
 
 /// The kinds of records. Stored: never changed.
@@ -48,116 +47,6 @@ pub(super) const KIND_CONSENTS: u8 = 5;
 pub(super) const RETRY_DISK: Duration = Duration::from_secs(10);
 /// When a client should come back after an overload.
 pub(super) const RETRY_OVERLOAD: Duration = Duration::from_secs(1);
-
-/// A batch as it is stored, counted.
-#[derive(Debug)]
-pub(super) struct Stored {
-    pub(super) note: BatchNote,
-    received: Tally,
-    duplicates: u64,
-    set_aside: BTreeMap<Code, Tally>,
-    filtered: BTreeMap<FilterReason, Tally>,
-    noted: BTreeMap<NoteKind, u64>,
-    differs: u64,
-    /// What was set aside, for the quarantine.
-    held: Vec<(u32, Entry)>,
-    /// The run whose place it takes.
-    former: Option<Former>,
-    /// The number of its first ids, and the ids beside them.
-    keys: u32,
-    also: Vec<u64>,
-    /// What is said in it about consent, and when.
-    said: Vec<Said>,
-    received_at: UnixMillis,
-}
-
-impl Stored {
-    pub(super) fn of(
-        seq: Seq,
-        batch: &Batch,
-        pipeline: PipelineNumber,
-        former: Option<Former>,
-    ) -> Stored {
-        let note = BatchNote::of(seq, batch, pipeline);
-        let (mut duplicates, mut set_aside) = (0, BTreeMap::<Code, Tally>::new());
-        let (mut differs, mut noted) = (0, BTreeMap::<NoteKind, u64>::new());
-        let mut filtered = BTreeMap::<FilterReason, Tally>::new();
-        let mut received = Tally { events: batch.items.len() as u64, rows: 0, bytes: note.bytes };
-        for item in &batch.items {
-            match item {
-                Item::Event(event) => {
-                    for note in &event.passage.notes {
-                        *noted.entry(note.kind).or_default() += 1;
-                    }
-                }
-                Item::Duplicate(duplicate) => {
-                    duplicates += 1;
-                    differs += u64::from(duplicate.differs);
-                }
-                Item::Filtered(item) => {
-                    let one = Tally { events: 1, rows: 0, bytes: item.full_length };
-                    received.bytes = received.bytes.saturating_add(item.full_length);
-                    filtered.entry(item.reason).or_default().add(one);
-                }
-                Item::SetAside(aside) => {
-                    received.bytes = received.bytes.saturating_add(aside.full_length);
-                    set_aside.entry(aside.code).or_default().add(Tally {
-                        events: 1,
-                        rows: 0,
-                        bytes: aside.full_length,
-                    });
-                }
-            }
-        }
-        let held = if set_aside.is_empty() { Vec::new() } else { Entry::of(batch, pipeline) };
-        let (keys, also) = (0, Vec::new());
-        // What is fed again was said before, and may have been taken back since.
-        let said = if former.is_none() { consents::said_in(batch) } else { Vec::new() };
-        Stored {
-            note,
-            received,
-            duplicates,
-            set_aside,
-            filtered,
-            noted,
-            differs,
-            held,
-            former,
-            keys,
-            also,
-            said,
-            received_at: batch.received_at,
-        }
-    }
-
-    fn admitted(&self) -> Admitted {
-        let count = |number: u64| u32::try_from(number).unwrap_or(u32::MAX);
-        Admitted {
-            seq: self.note.seq,
-            events: self.note.events,
-            duplicates: count(self.duplicates),
-            set_aside: count(self.set_aside.values().map(|tally| tally.events).sum()),
-        }
-    }
-
-    /// Writes what is known at the door into a book.
-    fn enter(&self, book: &mut Book) {
-        let minute = self.note.minute;
-        book.receive(minute, self.received);
-        let duplicates = Tally { events: self.duplicates, ..Tally::default() };
-        book.end(minute, Disposition::Duplicate, "", duplicates);
-        for (code, tally) in &self.set_aside {
-            book.end(minute, Disposition::SetAside, code.as_str(), *tally);
-        }
-        for (reason, tally) in &self.filtered {
-            book.end(minute, Disposition::Filtered, reason.as_str(), *tally);
-        }
-        for (kind, count) in &self.noted {
-            book.note(minute, *kind, *count);
-        }
-        book.differ(minute, self.differs);
-    }
-}
 
 /// A stored batch with open events, not decoded yet.
 #[derive(Debug)]
@@ -208,7 +97,7 @@ impl<L: LogStore> JournalCore<L> {
         JournalCore {
             dedupe: Dedupe::new(options.dedupe_window, options.dedupe_cap),
             index_base: log.newest_base(),
-            consents: KnownConsents::default(),
+            consents: KnownConsents::of(&options.consent_categories),
             consents_from: log.first(),
             quarantine: Quarantine::new(options.quarantine),
             log,
@@ -316,9 +205,7 @@ impl<L: LogStore> JournalCore<L> {
         };
         let mut stored = Stored::of(seq, batch, pipeline, former);
         stored.keys = u32::try_from(self.dedupe.mark() - mark).unwrap_or(u32::MAX);
-        if stored.duplicates > 0 || !stored.set_aside.is_empty() {
-            stored.also = keys_beside(batch);
-        }
+        stored.also = keys_beside(batch);
         if former.is_some() {
             // The id of an event that is fed again may be another's, so it is among no keys.
             let keys = batch.items.iter().filter_map(|item| First::of(batch, item));

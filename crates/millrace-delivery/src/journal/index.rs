@@ -9,8 +9,9 @@
 //! ```
 //! `gap` is the distance to the record before (to 0 for the first). Keys are those of first events
 //! and of items set aside, record by record; `also` are the low halves of the keys of message ids
-//! that a trace finds beside them: those of duplicates, and those that items set aside seem to
-//! have. Version 1 had one key for each event, and nothing beside.
+//! that a trace finds beside them: those of duplicates, those of events whose key is made of more
+//! than the id (DESIGN 9.5), and those that items set aside seem to have. Version 1 had one key for
+//! each event, and nothing beside.
 //!
 //! It stands beside a sealed segment; the log checks that it is whole. When it is not there, the
 //! segment is read instead.
@@ -243,11 +244,16 @@ pub(super) fn low_half(key: DedupeKey) -> u64 {
     key.0 as u64
 }
 
-/// The message ids by which a trace finds items that are no first events.
+/// The message ids by which a trace finds items beside their keys.
 pub(super) fn keys_beside(batch: &Batch) -> Vec<u64> {
     let key = |id: &str| low_half(DedupeKey::new(&batch.pipeline, id));
     let of_item = |item: &Item| match item {
-        Item::Event(_) | Item::Filtered(_) => None,
+        Item::Event(event) => {
+            // Mixpanel's key holds name and time, too; people ask for the id.
+            let id = key(&event.facts.message_id);
+            (id != low_half(event.dedupe_key)).then_some(id)
+        }
+        Item::Filtered(_) => None,
         Item::Duplicate(duplicate) => {
             (!duplicate.message_id.is_empty()).then(|| key(&duplicate.message_id))
         }

@@ -8,7 +8,7 @@
 //! | --- | --- |
 //! | `handle`, `inspect`, `reader` | [`Journal`], [`Reader`]: what others call |
 //! | `writer` | the thread: groups, answers, what is seen from outside |
-//! | `core`, `apply` | the state and how a commit changes it |
+//! | `core`, `apply`, `stored` | the state and how a commit changes it |
 //! | `upkeep` | when checkpoints are written and old segments dropped |
 //! | `replay` | the way back to the state after a stop or a crash |
 //! | `kept` | [`kept_batches`]: what is kept, for whoever does not own the log |
@@ -58,6 +58,7 @@ mod refeed;
 mod replay;
 #[cfg(test)]
 mod simulation;
+mod stored;
 mod trace;
 mod types;
 mod upkeep;

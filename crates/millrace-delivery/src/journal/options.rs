@@ -30,6 +30,9 @@ pub struct JournalOptions {
     /// Every integration and the pipeline whose events it gets. One that is new starts with the
     /// next record.
     pub integrations: Vec<(IntegrationId, PipelineId)>,
+    /// The categories of consent that integrations require: the journal knows who denied them, however
+    /// many others were named before.
+    pub consent_categories: Vec<String>,
     /// Integrations that may vanish although events are open for them. Without being named here,
     /// an integration that has open events and is not configured keeps the journal from opening.
     pub forget: Vec<IntegrationId>,
@@ -55,6 +58,7 @@ impl Default for JournalOptions {
             checkpoint_bytes: 16 << 20,
             quarantine: QuarantineOptions::default(),
             integrations: Vec::new(),
+            consent_categories: Vec::new(),
             forget: Vec::new(),
         }
     }

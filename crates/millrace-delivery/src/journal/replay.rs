@@ -12,19 +12,20 @@ use std::sync::Arc;
 
 use millrace_log::{LogError, LogStore};
 use millrace_model::id::{IntegrationId, PipelineId, Seq};
-use millrace_model::record::{RecordError, decode_batch};
+use millrace_model::record::RecordError;
 use millrace_model::time::{Clock, UnixMillis};
 
 use super::checkpoint;
 use super::consents::{self, Record};
 use super::core::{
-    JournalCore, KIND_BATCH, KIND_CHECKPOINT, KIND_CONSENTS, KIND_PROGRESS, KIND_REFEED, Stored,
+    JournalCore, KIND_BATCH, KIND_CHECKPOINT, KIND_CONSENTS, KIND_PROGRESS, KIND_REFEED,
 };
 use super::index::SegmentIndex;
 use super::options::JournalOptions;
 use super::positions::Track;
 use super::progress;
 use super::refeed::batch_of;
+use super::stored::Stored;
 use super::types::{JournalError, ReadError};
 
 /// The bytes that are read at once.
@@ -147,11 +148,10 @@ impl<L: LogStore> JournalCore<L> {
         }
         self.each_record(from, checkpoint, |core, entry| {
             let seq = entry.seq;
-            // What is fed again says nothing new.
-            if entry.kind == KIND_BATCH {
-                let batch = decode_batch(entry.payload)
-                    .map_err(|source| ReadError::Record { seq, source })?;
-                core.consents.take(&consents::said_in(&batch), seq, batch.received_at);
+            let batch = batch_of(&entry).map_err(|source| ReadError::Record { seq, source })?;
+            if let Some((batch, former)) = batch {
+                let said = consents::said_in(&batch, former.is_some());
+                core.consents.take(&said, seq, batch.received_at);
             }
             Ok(())
         })

@@ -133,3 +133,40 @@ async fn a_pipeline_without_integration_is_accounted_for() {
     assert!(journal.is_drained(&mixpanel()));
     journal.shutdown().await;
 }
+
+/// Mixpanel's key holds name and time beside the insert id: the trace finds it by the insert id, in
+/// the newest segment and in those before, live and from what a restart has read.
+#[tokio::test]
+async fn an_event_whose_key_is_made_of_more_is_traced_by_its_id() {
+    let folder = tempfile::tempdir().unwrap();
+    let (journal, worker) = open(folder.path());
+    let pipeline: PipelineId = "web".parse().unwrap();
+    let of_mixpanel = |id: u32, name: &str| {
+        let mut batch = batch(id, 1);
+        for item in &mut batch.items {
+            let Item::Event(event) = item else { continue };
+            let repeats = format!("{name}\0{}", event.facts.message_id);
+            event.dedupe_key = DedupeKey::new(&pipeline, &repeats);
+        }
+        batch
+    };
+    for name in ["A", "B", "A"] {
+        journal.admit(of_mixpanel(7, name)).await.unwrap();
+    }
+    for id in 0..10 {
+        journal.admit(batch(1000 + id * 50, 50)).await.unwrap();
+    }
+    journal.admit(of_mixpanel(7, "C")).await.unwrap();
+    let before = journal.trace(&pipeline, "message-7").await.unwrap();
+    let events = |item: &Item| matches!(item, Item::Event(_));
+    assert_eq!(before.copies.len(), 4, "{before:?}");
+    assert_eq!(before.copies.iter().filter(|copy| events(&copy.item)).count(), 3);
+    assert!(!before.incomplete);
+    assert!(before.copies[0].position.seq > before.copies[1].position.seq.next());
+    journal.shutdown().await;
+    worker.join();
+    let (journal, worker) = open(folder.path());
+    assert_eq!(journal.trace(&pipeline, "message-7").await.unwrap(), before);
+    drop(journal);
+    worker.join();
+}

@@ -23,15 +23,37 @@ pub(super) struct Numbers {
     pub(super) status: IntegrationStatus,
 }
 
-/// All metrics. Ids have no character that would have to be escaped in a label.
-pub(super) fn text(integrations: &[Numbers], quarantine: &HeldPage) -> String {
+impl Numbers {
+    fn of(&self) -> Of<'_> {
+        Of { pipeline: &self.pipeline, integration: self.id.as_str() }
+    }
+}
+
+/// What a number is about.
+#[derive(Clone, Copy)]
+struct Of<'a> {
+    pipeline: &'a PipelineId,
+    integration: &'a str,
+}
+
+/// What came in by a pipeline while it had no integration.
+pub(super) type Unrouted = (PipelineId, LedgerSums);
+
+/// All metrics of the ledger and of the integrations. Ids have no character that would have to be
+/// escaped in a label; what came in while a pipeline had no integration has an empty one.
+pub(super) fn text(
+    integrations: &[Numbers],
+    unrouted: &[Unrouted],
+    quarantine: &HeldPage,
+) -> String {
     let mut page = Page::default();
+    let ledgers = ledgers(integrations, unrouted);
     page.family("millrace_events_received_total", "counter", "Events that were answered 200.");
-    for (one, sums) in with_ledger(integrations) {
-        page.value(one, "", sums.received.events);
+    for (of, sums) in &ledgers {
+        page.value(*of, "", sums.received.events);
     }
     page.family("millrace_events_total", "counter", "Events by what became of them.");
-    for (one, sums) in with_ledger(integrations) {
+    for (of, sums) in &ledgers {
         for (state, tally) in [
             ("delivered", sums.delivered),
             ("filtered", sums.filtered),
@@ -41,21 +63,21 @@ pub(super) fn text(integrations: &[Numbers], quarantine: &HeldPage) -> String {
             ("dead", sums.dead),
             ("erased", sums.erased),
         ] {
-            page.value(one, &format!(",state=\"{state}\""), tally.events);
+            page.value(*of, &format!(",state=\"{state}\""), tally.events);
         }
     }
-    page.door(integrations, quarantine);
+    page.door(&ledgers, quarantine);
     page.family("millrace_events_pending", "gauge", "Events that are still open.");
-    for (one, sums) in with_ledger(integrations) {
-        page.value(one, "", sums.pending.events);
+    for (of, sums) in &ledgers {
+        page.value(*of, "", sums.pending.events);
     }
     page.family("millrace_events_unaccounted", "gauge", "Anything but 0 is a bug of Millrace.");
-    for (one, sums) in with_ledger(integrations) {
-        page.value(one, "", sums.unaccounted());
+    for (of, sums) in &ledgers {
+        page.value(*of, "", sums.unaccounted());
     }
     page.family("millrace_sending", "gauge", "1 when it sends, 0 when it is paused or stopped.");
     for one in integrations {
-        page.value(one, "", u8::from(one.status.state == IntegrationState::Running));
+        page.value(one.of(), "", u8::from(one.status.state == IntegrationState::Running));
     }
     type Read = fn(&IntegrationStatus) -> u64;
     let counts: [(&str, &str, &str, Read); 6] = [
@@ -73,14 +95,14 @@ pub(super) fn text(integrations: &[Numbers], quarantine: &HeldPage) -> String {
     for (name, kind, help, read) in counts {
         page.family(name, kind, help);
         for one in integrations {
-            page.value(one, "", read(&one.status));
+            page.value(one.of(), "", read(&one.status));
         }
     }
     let help = "What mapping changed so that Mixpanel takes it, or noticed.";
     page.family("millrace_corrections_total", "counter", help);
     for one in integrations {
         for (what, count) in one.status.corrections.iter() {
-            page.value(one, &format!(",kind=\"{}\"", what.as_str()), count);
+            page.value(one.of(), &format!(",kind=\"{}\"", what.as_str()), count);
         }
     }
     page.text
@@ -116,8 +138,14 @@ pub(super) fn hot_ids(pipelines: &[(PipelineId, Arc<HotIds>)], text: &mut String
     }
 }
 
-fn with_ledger(integrations: &[Numbers]) -> impl Iterator<Item = (&Numbers, &LedgerSums)> {
-    integrations.iter().filter_map(|one| Some((one, one.ledger.as_ref()?)))
+/// The ledgers of the integrations, and those of what had none.
+fn ledgers<'a>(
+    integrations: &'a [Numbers],
+    unrouted: &'a [Unrouted],
+) -> Vec<(Of<'a>, &'a LedgerSums)> {
+    let routed = integrations.iter().filter_map(|one| Some((one.of(), one.ledger.as_ref()?)));
+    let alone = unrouted.iter().map(|(pipeline, sums)| (Of { pipeline, integration: "" }, sums));
+    routed.chain(alone).collect()
 }
 
 /// A reason can be the name of a rule, which is the customer's own text.
@@ -133,26 +161,26 @@ struct Page {
 
 impl Page {
     /// Every decision of the door.
-    fn door(&mut self, integrations: &[Numbers], quarantine: &HeldPage) {
+    fn door(&mut self, ledgers: &[(Of<'_>, &LedgerSums)], quarantine: &HeldPage) {
         let help = "Events by state and reason: the rule that filtered, the code that set aside.";
         self.family("millrace_events_by_code_total", "counter", help);
-        for (one, sums) in with_ledger(integrations) {
+        for (of, sums) in ledgers {
             for (what, count) in &sums.by_code {
                 let (state, code) = what.split_once('/').unwrap_or((what, ""));
-                self.value(one, &format!(",state=\"{state}\",code=\"{}\"", escaped(code)), count);
+                self.value(*of, &format!(",state=\"{state}\",code=\"{}\"", escaped(code)), count);
             }
         }
         let help = "Duplicates whose bytes differ from those of the first.";
         self.family("millrace_duplicates_differing_total", "counter", help);
-        for (one, sums) in with_ledger(integrations) {
-            self.value(one, "", sums.differs);
+        for (of, sums) in ledgers {
+            self.value(*of, "", sums.differs);
         }
         let help = "What the door noted on events that it took.";
         self.family("millrace_door_notes_total", "counter", help);
-        for (one, sums) in with_ledger(integrations) {
+        for (of, sums) in ledgers {
             for kind in NoteKind::ALL {
                 let count = sums.notes.get(kind.as_str()).copied().unwrap_or_default();
-                self.value(one, &format!(",kind=\"{}\"", kind.as_str()), count);
+                self.value(*of, &format!(",kind=\"{}\"", kind.as_str()), count);
             }
         }
         self.family(
@@ -186,12 +214,12 @@ impl Page {
         let _ = writeln!(self.text, "{name}{{{labels}}} {value}");
     }
 
-    fn value(&mut self, one: &Numbers, labels: &str, value: impl Display) {
-        let Numbers { id, pipeline, .. } = one;
+    fn value(&mut self, of: Of<'_>, labels: &str, value: impl Display) {
+        let Of { pipeline, integration } = of;
         let name = self.family;
         let _ = writeln!(
             self.text,
-            "{name}{{pipeline=\"{pipeline}\",integration=\"{id}\"{labels}}} {value}"
+            "{name}{{pipeline=\"{pipeline}\",integration=\"{integration}\"{labels}}} {value}"
         );
     }
 }

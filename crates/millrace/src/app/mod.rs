@@ -206,6 +206,11 @@ fn open_journal(
             .iter()
             .map(|integration| (integration.id.clone(), integration.pipeline.clone()))
             .collect(),
+        consent_categories: config
+            .integrations
+            .iter()
+            .flat_map(|integration| integration.required_consent.iter().cloned())
+            .collect(),
         ..JournalOptions::default()
     };
     Journal::open(disk, options, Arc::clone(clock)).map_err(|error| match error {

@@ -12,7 +12,7 @@ use tokio::runtime::Handle;
 use tokio::sync::watch;
 
 use super::doorkeeper::Doorkeeper;
-use super::metrics::{self, Numbers};
+use super::metrics::{self, Numbers, Unrouted};
 use super::{quarantine, trace};
 use crate::config::Config;
 
@@ -60,16 +60,21 @@ impl JournalOverview {
     }
 }
 
+impl JournalOverview {
+    /// What came in while a pipeline had no integration.
+    fn unrouted(&self) -> Vec<Unrouted> {
+        let sums = |id: &PipelineId| Some((id.clone(), self.journal.unrouted(id)?));
+        self.pipelines.iter().filter_map(sums).collect()
+    }
+}
+
 impl Overview for JournalOverview {
     fn ledger(&self) -> Vec<(PipelineId, Option<IntegrationId>, LedgerSums)> {
         let routed = self.integrations.iter().filter_map(|entry| {
             let sums = self.journal.ledger(&entry.id)?;
             Some((entry.pipeline.clone(), Some(entry.id.clone()), sums))
         });
-        let alone = self.pipelines.iter().filter_map(|pipeline| {
-            // What came in while it had no integration.
-            Some((pipeline.clone(), None, self.journal.unrouted(pipeline)?))
-        });
+        let alone = self.unrouted().into_iter().map(|(pipeline, sums)| (pipeline, None, sums));
         routed.chain(alone).collect()
     }
 
@@ -100,7 +105,8 @@ impl Overview for JournalOverview {
         });
         let page = self.runtime.block_on(self.journal.held(HeldQuery::default()));
         // A journal that has ended holds nothing that could be told.
-        let mut text = metrics::text(&numbers.collect::<Vec<_>>(), &page.unwrap_or_default());
+        let page = page.unwrap_or_default();
+        let mut text = metrics::text(&numbers.collect::<Vec<_>>(), &self.unrouted(), &page);
         text.push_str(&metrics::of_collector(&self.doorkeeper.collector().counts()));
         metrics::hot_ids(&self.doorkeeper.hot_ids(), &mut text);
         text

@@ -16,7 +16,8 @@ fn blocks(language: &str) -> Vec<String> {
 
 /// The page's configuration, on free ports, sending elsewhere.
 fn write_config(file: &Path, destination: &str) {
-    let config = blocks("toml")[0]
+    let config = blocks("toml").into_iter().next().expect("a configuration");
+    let config = config
         .replace("127.0.0.1:8080", "127.0.0.1:0")
         .replace("127.0.0.1:8081", "127.0.0.1:0")
         .replace("127.0.0.1:8084", "127.0.0.1:0")

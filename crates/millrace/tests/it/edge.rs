@@ -54,9 +54,10 @@ async fn post(server: &DevServer, call: &str, cookie: &str, body: &Value) -> (u1
 
 fn handle(body: &str, kind: &str) -> Value {
     let body: Value = serde_json::from_str(body).unwrap();
-    let handles = body["handle"].as_array().unwrap();
-    let found = handles.iter().find(|handle| handle["type"] == kind);
-    found.unwrap_or_else(|| panic!("{body:#}"))["payload"][0].clone()
+    let handles = body.get("handle").and_then(Value::as_array).unwrap();
+    let found = handles.iter().find(|handle| handle.get("type").is_some_and(|of| of == kind));
+    let payload = found.and_then(|handle| handle.pointer("/payload/0"));
+    payload.unwrap_or_else(|| panic!("{body:#}")).clone()
 }
 
 #[test]

@@ -147,3 +147,50 @@ proptest! {
         let _ = decode(Bytes::from(bytes));
     }
 }
+
+/// Clients can name whatever they like; what integrations require is still told apart.
+#[test]
+fn a_required_category_has_its_place_however_many_are_named() {
+    let names: Vec<String> = (0..100).map(|number| format!("junk-{number}")).collect();
+    let junk: Vec<(&str, bool)> = names.iter().map(|name| (name.as_str(), false)).collect();
+    let required = ["c0099".to_owned()];
+    let refusal = |known: &KnownConsents, seq| {
+        let own = consent(&[("c0099", true)], &[1], false);
+        known.refusal(&required, Some(&own), &at(seq))
+    };
+    let known = KnownConsents::of(&required);
+    say(&known, 10, &junk, &[1]);
+    say(&known, 20, &[("c0099", false)], &[1]);
+    assert_eq!(refusal(&known, 15).as_deref(), Some("c0099: withdrawn later"));
+
+    // It is required only since a restart: the last of the others makes room, with all it stood for.
+    let before = KnownConsents::default();
+    say(&before, 10, &junk, &[1]);
+    let mut bytes = Vec::new();
+    before.encode(None, &mut bytes);
+    let Ok(Record::Whole(stored)) = decode(Bytes::from(bytes)) else { panic!("not whole") };
+    let known = KnownConsents::of(&required);
+    known.restore(stored);
+    assert_eq!(refusal(&known, 5), None, "what was said of another category is not meant");
+    say(&known, 20, &[("c0099", false)], &[1]);
+    assert_eq!(refusal(&known, 15).as_deref(), Some("c0099: withdrawn later"));
+    let first = [names[0].clone()];
+    let own = consent(&[(&names[0], true)], &[1], false);
+    assert!(known.refusal(&first, Some(&own), &at(5)).is_some(), "the others are as they were");
+}
+
+#[test]
+fn of_what_is_fed_again_only_denials_count() {
+    use millrace_model::disposition::FilterReason;
+    use millrace_model::event::Filtered;
+    let said = Some(Box::new(consent(&[("marketing", true), ("analytics", false)], &[1], false)));
+    let (reason, rule) = (FilterReason::Consent, String::new());
+    let item = Item::Filtered(Filtered { reason, rule, full_length: 1, consent: said });
+    let (pipeline, received_at) = ("web".parse().unwrap(), at(10).received_at);
+    let batch = Batch { pipeline, received_at, items: vec![item] };
+    for (again, count) in [(false, 2), (true, 1)] {
+        let said = said_in(&batch, again);
+        assert_eq!(said[0].consent.categories.len(), count);
+        assert_eq!(said[0].consent.categories["analytics"], false);
+    }
+}

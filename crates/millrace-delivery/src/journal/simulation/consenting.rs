@@ -15,7 +15,7 @@ use crate::journal::consents::{EventAt, said_in};
 const PEOPLE: u32 = 5;
 const CATEGORIES: [&str; 3] = ["analytics", "marketing", "c0004"];
 
-/// What the event with an id says: nothing, or yes or no to something.
+/// What an item with a number says: nothing, or yes or no to something.
 pub(super) fn passage(id: u32) -> Passage {
     let consent = (!id.is_multiple_of(4)).then(|| {
         let category = CATEGORIES[id as usize / 4 % CATEGORIES.len()].to_owned();
@@ -28,13 +28,13 @@ pub(super) fn passage(id: u32) -> Passage {
 
 impl World {
     /// Takes what a durable batch says into the oracle; `known` are the places of its duplicates.
-    pub(super) fn hear(&self, seq: Seq, batch: &Batch, known: &[usize]) {
+    pub(super) fn hear(&self, seq: Seq, batch: &Batch, known: &[usize], again: bool) {
         let mut batch = batch.clone();
         for at in known {
             batch.items[*at] =
                 Item::Duplicate(Duplicate { message_id: String::new(), differs: false });
         }
-        self.heard.take(&said_in(&batch), seq, batch.received_at);
+        self.heard.take(&said_in(&batch, again), seq, batch.received_at);
     }
 
     pub(super) fn check_consents(&mut self) {

@@ -9,6 +9,7 @@ use millrace_model::id::{Position, Seq};
 use millrace_model::passage::Origin;
 use proptest::prelude::*;
 
+use super::consenting::passage;
 use super::{PIPELINES, World, event};
 use crate::journal::quarantine::HeldQuery;
 use crate::journal::refeed::RefeedError;
@@ -21,7 +22,7 @@ pub(super) const MOST_HELD: usize = 12;
 pub(super) enum Becomes {
     Event(u32),
     Aside(u8),
-    Filtered,
+    Filtered(u32),
     /// Two items of one.
     Both(u32, u8),
 }
@@ -30,7 +31,7 @@ pub(super) fn becomes() -> impl Strategy<Value = Becomes> {
     prop_oneof![
         (0..80_u32).prop_map(Becomes::Event),
         (0..30_u8).prop_map(Becomes::Aside),
-        Just(Becomes::Filtered),
+        (0..80_u32).prop_map(Becomes::Filtered),
         (0..80_u32, 0..30_u8).prop_map(|(id, number)| Becomes::Both(id, number)),
     ]
 }
@@ -43,9 +44,9 @@ pub(super) fn aside(number: u8, code: Code) -> Item {
     Item::SetAside(SetAside { origin: Origin::Spec, kind: None, code, reason, body, full_length })
 }
 
-pub(super) fn filtered() -> Item {
-    let rule = "a rule".to_owned();
-    Item::Filtered(Filtered { reason: FilterReason::Bot, rule, full_length: 55, consent: None })
+pub(super) fn filtered(number: u32) -> Item {
+    let (rule, consent) = ("a rule".to_owned(), passage(number).consent);
+    Item::Filtered(Filtered { reason: FilterReason::Bot, rule, full_length: 55, consent })
 }
 
 /// What stands for an item among the known ids: above those of events.
@@ -98,14 +99,14 @@ impl World {
         let held: Vec<_> = self.held.iter().map(|(at, pipeline)| (*at, *pipeline)).collect();
         let Some((position, pipeline)) = held.get(pick % held.len().max(1)).copied() else {
             let nowhere = Position { seq: Seq(1), index: 90 };
-            let batch = self.batch(0, vec![filtered()]);
+            let batch = self.batch(0, vec![filtered(1)]);
             assert_eq!(self.core().refeed(nowhere, &batch), Err(RefeedError::NotHeld(nowhere)));
             return;
         };
         let items = match becomes {
             Becomes::Event(id) => vec![event(pipeline, id)],
             Becomes::Aside(number) => vec![aside(number, Code::UnknownType)],
-            Becomes::Filtered => vec![filtered()],
+            Becomes::Filtered(number) => vec![filtered(number)],
             Becomes::Both(id, number) => {
                 vec![event(pipeline, id), aside(number, Code::UnknownType)]
             }

@@ -179,7 +179,9 @@ impl World {
         for number in asides {
             items.insert(items.len() / 2, aside(*number, Code::NotAnObject));
         }
-        items.extend((0..filtered).map(|_| self::filtered()));
+        // What is refused at the door has still said something.
+        let first = ids.first().copied().unwrap_or_default();
+        items.extend((0..filtered).map(|at| self::filtered(first + u32::try_from(at).unwrap())));
         let received_at = self.clock.now();
         let batch = Batch { pipeline: PIPELINES[pipeline].parse().unwrap(), received_at, items };
         let admitted = self.core().admit(batch.clone()).unwrap();
@@ -221,10 +223,7 @@ impl World {
                 }
             }
         }
-        // What is fed again was said before.
-        if former.is_none() {
-            self.hear(seq, batch, &repeated);
-        }
+        self.hear(seq, batch, &repeated, former.is_some());
     }
 
     /// Takes durable closes and sendings into the oracle.

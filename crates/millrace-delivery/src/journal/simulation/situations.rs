@@ -162,3 +162,33 @@ fn a_full_disk_keeps_what_the_last_checkpoint_needs() {
     world.reopen(false);
     world.check();
 }
+
+/// DESIGN 9.5, to the second, whether the id is found in memory, in the newest segment or in the
+/// index of one before.
+#[test]
+fn a_message_id_is_known_for_a_day_to_the_second_over_restarts() {
+    for batches_between in [0, 60] {
+        let mut world = World::new(1);
+        let repeat = |world: &mut World, seconds: u64, duplicates: u64| {
+            world.clock.advance(Duration::from_secs(seconds));
+            world.disk.crash();
+            world.reopen(false);
+            world.admit(2, &[59], false);
+            assert!(!world.commit());
+            world.check();
+            assert_eq!(world.counted[&2][1], duplicates);
+        };
+        world.admit(2, &[59], false);
+        assert!(!world.commit());
+        for id in 0..batches_between {
+            world.admit(0, &[id % 50], false);
+            assert!(!world.commit());
+        }
+        repeat(&mut world, 24 * 3600, 1);
+        // A duplicate does not make the first any younger.
+        repeat(&mut world, 1, 1);
+        repeat(&mut world, 24 * 3600, 2);
+        world.reopen(false);
+        repeat(&mut world, 1, 2);
+    }
+}
