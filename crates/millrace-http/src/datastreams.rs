@@ -101,12 +101,14 @@ impl Datastreams {
 
 impl Datastream {
     /// Refuses a call by a server whose token is none of the pipeline's. A browser has none to send:
-    /// what has no authorization, no API key and no organisation in its headers is let through.
+    /// what has no authorization, no API key and no organisation in its headers is let through,
+    /// unless the pipeline wants a token of everybody.
     pub(crate) fn check_token(&self, headers: &HeaderMap) -> Result<(), Refusal> {
         let named = |name: &str| headers.contains_key(name);
         let by_server =
             headers.contains_key(header::AUTHORIZATION) || named(ORGANISATION) || named(API_KEY);
-        if self.options.tokens.is_empty() || !by_server {
+        let wanted = self.options.require_token || (by_server && !self.options.tokens.is_empty());
+        if !wanted {
             return Ok(());
         }
         let sent = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
@@ -207,7 +209,8 @@ mod tests {
             ..AdobeOptions::default()
         };
         let guarded = datastreams(std::slice::from_ref(&options));
-        let open = datastreams(&[AdobeOptions { tokens: Vec::new(), ..options }]);
+        let open = datastreams(&[AdobeOptions { tokens: Vec::new(), ..options.clone() }]);
+        let closed = datastreams(&[AdobeOptions { require_token: true, ..options }]);
         for (headers, taken) in [
             (&[][..], true),
             (&[("authorization", "Bearer t-2")][..], true),
@@ -226,6 +229,7 @@ mod tests {
                 .collect();
             let check = |all: &Datastreams| all.find(Some("d")).unwrap().check_token(&sent).is_ok();
             assert_eq!((check(&guarded), check(&open)), (taken, true), "{headers:?}");
+            assert_eq!(check(&closed), taken && !headers.is_empty(), "{headers:?}");
         }
     }
 

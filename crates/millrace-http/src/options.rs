@@ -61,6 +61,9 @@ pub struct AdobeOptions {
     pub organisation: Option<String>,
     /// What servers send as bearer tokens. None: tokens are not looked at.
     pub tokens: Vec<Secret>,
+    /// Whether every request needs a token, as where no page sends. Default no: what shows no sign of
+    /// a server is a page's, which has no token.
+    pub require_token: bool,
     /// The path that stands for `ee`, without slashes at its ends; `ee` is served as well.
     pub base_path: Option<String>,
     /// Whether events of type `decisioning.*` are taken. Default no: they tell Adobe what its

@@ -32,7 +32,8 @@ static BUILT: LazyLock<Vec<Built>> = LazyLock::new(|| {
         let classic = name.ends_with("-classic");
         let lets = Lets {
             any_time: classic,
-            nobody: classic,
+            // Mixpanel's own SDKs send an empty distinct id for what is nobody's.
+            nobody: classic || *name == "passthrough",
             idle: classic,
             any_shape: classic,
             group_numbers: classic,

@@ -165,7 +165,8 @@ fn explain_tells_rules_and_the_lines_of_fields() {
         .iter()
         .map(|rule| (rule["name"].as_str().expect("a name"), rule["matched"] == true))
         .collect();
-    let passed = ["Events", "Identify", "Group without an id"].map(|name| (name, false));
+    let passed =
+        ["Consent", "XDM", "Events", "Identify", "Group without an id"].map(|name| (name, false));
     assert_eq!(names.split_last(), Some((&("Group", true), passed.as_slice())));
     let fields = told["rows"][0]["fields"].as_array().expect("fields");
     let field = fields.iter().find(|field| field["field"] == "$set.$name").expect("the name");

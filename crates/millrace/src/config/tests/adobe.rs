@@ -11,6 +11,7 @@ datastreams = ["shop-prod", { id = "shop-2024", name = "old site", revoked = tru
 disabled_datastreams = ["shop-old"]
 organisation = "0123@AdobeOrg"
 tokens = [{ env = "EDGE_TOKEN" }]
+require_token = true
 base_path = "/shop/edge/"
 keep_decisioning = true
 "#;
@@ -38,7 +39,7 @@ fn adobes_table_is_read() {
     assert_eq!(adobe.organisation.as_deref(), Some("0123@AdobeOrg"));
     assert_eq!(adobe.tokens[0].expose(), "value-of-EDGE_TOKEN");
     assert_eq!(adobe.base_path.as_deref(), Some("shop/edge"));
-    assert!(adobe.keep_decisioning);
+    assert!(adobe.keep_decisioning && adobe.require_token);
     let (_, warnings) = parse(&with("[pipelines.adobe]\ndatastreams = [\"d\"]\n")).unwrap();
     assert!(warnings[0].message.contains("organisation"), "{warnings:?}");
 }
@@ -61,6 +62,8 @@ fn mistakes_in_adobes_table_are_told_with_their_place() {
         ("base_path = \"{x}\"", "must be a path"),
         ("tokens = []", "is empty"),
         ("keep_decisioning = 1", "true or false"),
+        ("require_token = true", "needs `tokens`"),
+        ("require_token = \"yes\"", "true or false"),
         ("organization = \"a\"", "did you mean `organisation`?"),
     ] {
         let found = mistakes(&with(&format!("[pipelines.adobe]\n{line}\n")));

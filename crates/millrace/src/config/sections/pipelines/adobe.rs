@@ -24,6 +24,7 @@ pub(super) fn read(
     let disabled = section.optional("disabled_datastreams");
     let organisation = section.optional("organisation");
     let tokens = section.optional("tokens");
+    let require_token = section.optional("require_token");
     let base_path = section.optional("base_path");
     let keep_decisioning = section.optional("keep_decisioning");
     section.finish(report);
@@ -72,8 +73,16 @@ pub(super) fn read(
     });
     let secret =
         |field: &Field<'_>, report: &mut Report<'_>| secrets::read(field, report, Literal::Warned);
+    let has_tokens = tokens.is_some();
     options.tokens =
         tokens.unwrap_or_default().iter().filter_map(|field| secret(field, report)).collect();
+    if let Some(field) = require_token {
+        options.require_token = field.flag(report).unwrap_or_default();
+        if options.require_token && !has_tokens {
+            let help = "add tokens = [{ env = \"EDGE_TOKEN\" }]".to_owned();
+            field.wrong(report, "needs `tokens`, or nobody could send", Some(help));
+        }
+    }
     options
 }
 
