@@ -3,7 +3,8 @@
 //! Three forms are read (`reference/sdk-wire-formats.md` section 8): Adobe 1.0 (`{"general": "in"}`),
 //! Adobe 2.0 (`{"collect": {"val": "y"}, ...}`) and the consent text of IAB TCF 2. What was said is
 //! handed on as an event of type `privacy.set-consent` with the members that XDM has for it: `xdm.consents`
-//! for Adobe's forms, `xdm.consentStrings` for the IAB's. Judging it is for others.
+//! for Adobe's forms, `xdm.consentStrings` for the IAB's. Adobe 1.0 speaks for all purposes, and `consents` has no word
+//! for that: it stands in its own form as well, in `xdm.consent`. Judging it is for others.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -43,6 +44,7 @@ impl Envelope {
             return None;
         }
         let (mut general, mut preferences, mut strings) = (None, None, Vec::new());
+        let mut for_all = None;
         let mut first = true;
         for _ in 0..MOST_ENTRIES {
             // The bytes were scanned before, so no fault can come up again.
@@ -52,6 +54,7 @@ impl Envelope {
                 Some(Said::General(allowed)) => {
                     general = Some(allowed);
                     preferences = Some(preference(allowed));
+                    for_all = Some(allowed);
                 }
                 Some(Said::Preferences { collect, whole }) => {
                     general = collect.or(general);
@@ -68,6 +71,9 @@ impl Envelope {
         if let Some(preferences) = preferences {
             members.extend_from_slice(b",\"consents\":");
             members.extend_from_slice(&preferences);
+        }
+        if let Some(allowed) = for_all {
+            members.extend_from_slice(&as_said(allowed));
         }
         if !strings.is_empty() {
             members.extend_from_slice(b",\"consentStrings\":[");
@@ -98,6 +104,16 @@ impl Envelope {
 fn preference(allowed: bool) -> Vec<u8> {
     let val = if allowed { "y" } else { "n" };
     format!("{{\"collect\":{{\"val\":\"{val}\"}}}}").into_bytes()
+}
+
+/// Adobe 1.0 in its own form beside `consents`, whose `collect` alone would not say that all purposes
+/// are meant.
+fn as_said(allowed: bool) -> Vec<u8> {
+    let word = if allowed { "in" } else { "out" };
+    format!(
+        ",\"consent\":[{{\"standard\":\"Adobe\",\"version\":\"1.0\",\"value\":{{\"general\":\"{word}\"}}}}]"
+    )
+    .into_bytes()
 }
 
 /// One entry of the list.
@@ -202,12 +218,12 @@ mod tests {
             (
                 r#"{"standard":"Adobe","version":"1.0","value":{"general":"in"}}"#.to_owned(),
                 Some(true),
-                r#","consents":{"collect":{"val":"y"}}"#.to_owned(),
+                r#","consents":{"collect":{"val":"y"}},"consent":[{"standard":"Adobe","version":"1.0","value":{"general":"in"}}]"#.to_owned(),
             ),
             (
                 r#"{"standard":"Adobe","version":"1.0","value":{"general":"out"}}"#.to_owned(),
                 Some(false),
-                r#","consents":{"collect":{"val":"n"}}"#.to_owned(),
+                r#","consents":{"collect":{"val":"n"}},"consent":[{"standard":"Adobe","version":"1.0","value":{"general":"out"}}]"#.to_owned(),
             ),
             (
                 r#"{"standard":"Adobe","version":"2.0","value":{"collect":{"val":"n"},"share":{"val":"y"}}}"#

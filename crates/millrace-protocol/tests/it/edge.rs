@@ -505,6 +505,7 @@ fn what_was_said_about_consent_becomes_an_event_that_names_its_person() {
         "xdm": {
             "eventType": "privacy.set-consent",
             "consents": {"collect": {"val": "n"}},
+            "consent": body["consent"],
             "identityMap": body["identityMap"],
         },
         "type": "track", "event": "privacy.set-consent", "anonymousId": ECID, "userId": "u",

@@ -15,8 +15,8 @@ use millrace_model::secret::Secret;
 
 use super::tree::{
     BlueprintRef, BlueprintUse, CertificateSource, Config, Connection, Destination, Integration,
-    Limits, Log, Pipeline, PipelineParameters, Place, Proxied, Quarantine, Server, Tls, Twin, TwinProject,
-    TwinServiceAccount, TwinViews,
+    Limits, Log, Pipeline, PipelineParameters, Place, Proxied, Quarantine, Server, Tls, Twin,
+    TwinProject, TwinServiceAccount, TwinViews,
 };
 
 /// What diagnostics name as the file of what was typed.

@@ -32,7 +32,8 @@ use millrace_model::diagnostic::{Diagnostic, Severity};
 pub use tree::{
     BlueprintRef, BlueprintUse, CertificateSource, Config, Connection, DeclaredProject,
     Destination, Integration, Limits, Log, Pipeline, PipelineParameters, Place, PlacesFile,
-    Proxied, Quarantine, Region, Server, Setting, Tls, Twin, TwinProject, TwinServiceAccount, TwinViews,
+    Proxied, Quarantine, Region, Server, Setting, Tls, Twin, TwinProject, TwinServiceAccount,
+    TwinViews,
 };
 
 /// The file that is read when none is named.

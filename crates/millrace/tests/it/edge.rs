@@ -138,3 +138,42 @@ fn adobes_web_sdk_in_a_browser_arrives_whole_and_keeps_its_visitor() {
     let ada = server.twin_get("/twin/v1/projects/1/users/ada");
     assert_eq!(ada["activity"].as_array().map(Vec::len), Some(6), "{ada:#}");
 }
+
+#[test]
+fn adobes_web_sdk_waits_for_consent_and_comes_again_after_503() {
+    let server = DevServer::start_with_tls();
+    let address = server.tls().0.strip_prefix("https://").unwrap();
+    let name = "edge.millrace.test";
+    let job = json!({
+        "page": "alloy-consent",
+        "edge": name,
+        "path": "/ee/v1/interact",
+        "refusals": 2,
+        "flags": [
+            format!("--host-resolver-rules=MAP {name}:443 {address}"),
+            "--ignore-certificate-errors",
+        ],
+    });
+    let visit = Visit::run("overloaded", &server, job);
+    let report = visit.report.clone();
+    assert_eq!(report.get("error"), None, "{report}");
+    let calls: Vec<(&str, u64)> = report["calls"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|call| (call[0].as_str().unwrap(), call[1].as_u64().unwrap()))
+        .collect();
+    let consent = ("/ee/v1/privacy/set-consent", 200);
+    assert_eq!((calls.first(), calls.last()), (Some(&consent), Some(&consent)), "{report}");
+    let interacts =
+        |status| calls.iter().filter(|call| **call == ("/ee/v1/interact", status)).count();
+    assert_eq!((interacts(503), interacts(200)), (2, 2), "each once in the end: {report}");
+    let cookies = report["cookies"].as_str().unwrap();
+    assert!(cookies.contains("kndctr_dev_AdobeOrg_consent=general=out"), "{report}");
+    // Two events and two decisions, for which the blueprint has no row.
+    let ledger = server.drain(4);
+    visit.leave();
+    assert_eq!((tally(&ledger, "received"), tally(&ledger, "delivered")), (4, 2), "{ledger:#}");
+    let summary = server.twin_get("/twin/v1/projects/1/summary");
+    assert_eq!(summary["by_event"], json!({"Page Viewed": 2}), "{summary:#}");
+}

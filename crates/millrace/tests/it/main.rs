@@ -18,6 +18,7 @@ mod delete_users;
 mod demo;
 mod docs;
 mod edge;
+mod edge_visitors;
 mod fault;
 mod http;
 mod kill;
