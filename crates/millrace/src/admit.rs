@@ -3,13 +3,13 @@
 use bytes::Bytes;
 use millrace_model::code::Code;
 use millrace_model::entropy::SystemEntropy;
-use millrace_model::event::{Event, Item};
+use millrace_model::event::{Event, EventKind, Item};
 use millrace_model::id::{IdError, PipelineId};
 use millrace_model::passage::Origin;
 use millrace_model::time::UnixMillis;
-use millrace_protocol::edge;
 use millrace_protocol::segment::{Admission, Call, Envelope};
-use millrace_protocol::{DecodeError, Limits};
+use millrace_protocol::{DecodeError, Limits, edge, mixpanel};
+use serde::Deserialize;
 
 /// The collector's admission without a server: for previews, tests and diffs.
 #[derive(Debug)]
@@ -36,7 +36,9 @@ impl Door {
         Ok(Door { pipeline: "map".parse()?, limits: Limits::default() })
     }
 
-    /// Admits a line: as an event of Adobe's when it is one, else as a call in Segment's form.
+    /// Admits a line: as an event of Adobe's or a record of one of Mixpanel's own SDKs when it is
+    /// one, else as a call in Segment's form. A change of a profile can also be written in the form
+    /// that blueprints see, with the type `profile`.
     ///
     /// # Errors
     /// What the collector would have against it.
@@ -71,11 +73,20 @@ impl Door {
             };
             return Ok(envelope.admit(&admission).items);
         }
-        let body = Bytes::from([b"{\"batch\":[", line, b"]}"].concat());
-        let envelope = Envelope::read(Call::Batch, body, &self.limits)?;
+        if let Some(endpoint) = mixpanel::endpoint_of(line) {
+            return self.mixpanel_record(endpoint, line, received_at);
+        }
+        let (call, origin, body) = if is_profile(line) {
+            let call = Call::Single(EventKind::Profile);
+            (call, Origin::Mixpanel, Bytes::copy_from_slice(line))
+        } else {
+            let body = Bytes::from([b"{\"batch\":[", line, b"]}"].concat());
+            (Call::Batch, Origin::Spec, body)
+        };
+        let envelope = Envelope::read(call, body, &self.limits)?;
         let admission = Admission {
             pipeline: &self.pipeline,
-            origin: Origin::Spec,
+            origin,
             received_at,
             client_ip: None,
             from_device: false,
@@ -84,4 +95,34 @@ impl Door {
         };
         Ok(envelope.admit(&admission).items)
     }
+
+    fn mixpanel_record(
+        &self,
+        endpoint: mixpanel::Endpoint,
+        line: &[u8],
+        received_at: UnixMillis,
+    ) -> Result<Vec<Item>, DecodeError> {
+        let body = Bytes::copy_from_slice(line);
+        let envelope = mixpanel::Envelope::read(endpoint, body, &self.limits)?;
+        let admission = mixpanel::Admission {
+            pipeline: &self.pipeline,
+            options: &mixpanel::Options::default(),
+            received_at,
+            client_ip: None,
+            limits: &self.limits,
+            entropy: &SystemEntropy,
+        };
+        Ok(envelope.admit(0, &admission).map(|(item, _)| item).into_iter().collect())
+    }
+}
+
+/// True for a change of a profile in the form that blueprints see (the module `mixpanel` of
+/// millrace-protocol says what stands where).
+fn is_profile(line: &[u8]) -> bool {
+    #[derive(Deserialize)]
+    struct Typed {
+        r#type: Option<String>,
+    }
+    serde_json::from_slice::<Typed>(line)
+        .is_ok_and(|typed| typed.r#type.as_deref() == Some(EventKind::Profile.as_str()))
 }

@@ -177,6 +177,9 @@ rules:
           distinct_id: identifier($.userId) ?? "nobody"
           time: time($.a)
           ignore_time: $.a
+          ignore_alias: $.b.a
+          latitude: $.n
+          longitude: $.a
           set: { "...": $.properties, a: $.b.a }
           add: { n: $.n, a: $.a }
           union: { a: $.a, list: $.list }

@@ -316,7 +316,6 @@ impl Oracle<'_> {
             let id = self.id(action, Field::DistinctId, item);
             let ip = self.ip(action, item);
             let time = self.field(action, Field::Time, item);
-            let ignore_time = self.field(action, Field::IgnoreTime, item);
             let Some(operand) = self.operand(field, value, item) else { continue };
             let id = id.ok_or_else(|| self.no_id())?;
             let operator = format!("${}", field.as_str());
@@ -333,8 +332,15 @@ impl Oracle<'_> {
                     }
                 }
             }
-            if ignore_time == Some(Value::Bool(true)) {
-                body["$ignore_time"] = json!(true);
+            for field in [Field::IgnoreTime, Field::IgnoreAlias] {
+                if self.field(action, field, item) == Some(Value::Bool(true)) {
+                    body[format!("${}", field.as_str())] = json!(true);
+                }
+            }
+            for field in [Field::Latitude, Field::Longitude] {
+                if let Some(Value::Number(number)) = self.field(action, field, item) {
+                    body[format!("${}", field.as_str())] = Value::Number(number);
+                }
             }
             sink.rows.push(self.row("/engage", body, &[Some(&id)]));
         }

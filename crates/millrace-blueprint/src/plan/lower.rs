@@ -3,7 +3,9 @@
 use super::Plan;
 use super::expressions::json_text;
 use super::fold::{self, Values, constant};
-use super::node::{Action, Event, Fact, Items, Node, Object, Operand, Outcome, Rule, Test, What};
+use super::node::{
+    Action, Beside, Event, Fact, Items, Node, Object, Operand, Outcome, Rule, Test, What,
+};
 use super::paths::Paths;
 use super::trie::Trie;
 use crate::reserved::Home;
@@ -162,9 +164,14 @@ impl Lowering<'_> {
             },
             Verb::Profile => What::Profile {
                 distinct_id: self.field(action, Field::DistinctId),
-                ip: self.field(action, Field::Ip),
-                time: self.field(action, Field::Time),
-                ignore_time: self.field(action, Field::IgnoreTime),
+                beside: Box::new(Beside {
+                    ip: self.field(action, Field::Ip),
+                    time: self.field(action, Field::Time),
+                    ignore_time: self.field(action, Field::IgnoreTime),
+                    ignore_alias: self.field(action, Field::IgnoreAlias),
+                    latitude: self.field(action, Field::Latitude),
+                    longitude: self.field(action, Field::Longitude),
+                }),
                 operators: self.operators(action),
             },
             Verb::Group => What::Group {

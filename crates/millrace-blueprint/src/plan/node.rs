@@ -68,10 +68,7 @@ pub(crate) enum What {
     },
     Profile {
         distinct_id: Node,
-        ip: Node,
-        /// Milliseconds, for `$time`.
-        time: Node,
-        ignore_time: Node,
+        beside: Box<Beside>,
         operators: Vec<(Field, Operand)>,
     },
     /// Deletes a profile.
@@ -98,6 +95,18 @@ pub(crate) struct Event {
     pub(crate) insert_id: Node,
     pub(crate) ip: Node,
     pub(crate) properties: Object,
+}
+
+/// What stands beside the operators of a user's profile update (reference/mixpanel-api.md 3.1).
+#[derive(Debug)]
+pub(crate) struct Beside {
+    pub(crate) ip: Node,
+    /// Milliseconds, for `$time`.
+    pub(crate) time: Node,
+    pub(crate) ignore_time: Node,
+    pub(crate) ignore_alias: Node,
+    pub(crate) latitude: Node,
+    pub(crate) longitude: Node,
 }
 
 /// What an operator of a profile update works with.

@@ -8,26 +8,18 @@ use super::object::{GATHER_LIMIT, Layout, Members};
 use super::rows::Draft;
 use super::value::Value;
 use super::{Run, Stop};
-use crate::plan::node::{Node, Operand};
+use crate::plan::node::{Beside, Node, Operand};
 use crate::syntax::ast::{Field, GroupIds, IdleRows};
 
 /// How many groups Mixpanel takes from one event (reference/mixpanel-api.md 3.2).
 const GROUP_LIMIT: usize = 300;
-
-/// What stands in a profile update beside its operator.
-#[derive(Clone, Copy)]
-pub(super) struct Beside<'a> {
-    pub(super) ip: &'a Node,
-    pub(super) time: &'a Node,
-    pub(super) ignore_time: &'a Node,
-}
 
 impl<'a> Run<'a> {
     /// Writes one operator of a profile update.
     pub(super) fn profile_row(
         &mut self,
         distinct_id: &'a Node,
-        beside: Beside<'a>,
+        beside: &'a Beside,
         field: Field,
         operand: &'a Operand,
         out: &mut Rows,
@@ -37,21 +29,16 @@ impl<'a> Run<'a> {
         let distinct_id = self.id(distinct_id);
         self.corrected.name(b"$distinct_id");
         self.note_field(&["$distinct_id"], Field::DistinctId, true);
-        let ip = self.value(beside.ip, 1);
+        let ip = self.value(&beside.ip, 1);
         if self.noting {
             let known = self.address(ip, &mut String::new()).is_some();
             self.note_field(&["$ip"], Field::Ip, known);
         }
-        let time = self.value(beside.time, 1);
+        let time = self.value(&beside.time, 1);
         if self.noting {
             let timed = self.json(time) == b"null"
                 || self.float(time).is_some_and(|millis| millis.abs() < 9e15);
             self.note_field(&["$time"], Field::Time, timed);
-        }
-        let ignore_time = self.value(beside.ignore_time, 1);
-        if self.noting {
-            let ignored = self.json(ignore_time) == b"true";
-            self.note_field(&["$ignore_time"], Field::IgnoreTime, ignored);
         }
         self.write_id(b"{\"$distinct_id\":", distinct_id, &mut out.bytes);
         self.write_ip(b",\"$ip\":", ip, &mut out.bytes);
@@ -62,9 +49,7 @@ impl<'a> Run<'a> {
             // Only a blueprint that says null in so many words comes here.
             out.bytes.extend_from_slice(b",\"$time\":null");
         }
-        if self.json(ignore_time) == b"true" {
-            out.bytes.extend_from_slice(b",\"$ignore_time\":true");
-        }
+        self.write_modifiers(beside, &mut out.bytes);
         if !self.operator(field, operand, &mut out.bytes)? {
             out.bytes.truncate(start);
             return Ok(());
@@ -81,6 +66,36 @@ impl<'a> Run<'a> {
             start,
         };
         self.finish(&draft, out)
+    }
+
+    /// Writes what is left out unless it is true, or a number.
+    fn write_modifiers(&mut self, beside: &'a Beside, out: &mut Vec<u8>) {
+        let switches = [
+            ("$ignore_time", Field::IgnoreTime, &beside.ignore_time),
+            ("$ignore_alias", Field::IgnoreAlias, &beside.ignore_alias),
+        ];
+        for (name, field, node) in switches {
+            let value = self.value(node, 1);
+            let is_on = self.json(value) == b"true";
+            self.note_field(&[name], field, is_on);
+            if is_on {
+                write_key(name, out);
+                out.extend_from_slice(b"true");
+            }
+        }
+        let numbers = [
+            ("$latitude", Field::Latitude, &beside.latitude),
+            ("$longitude", Field::Longitude, &beside.longitude),
+        ];
+        for (name, field, node) in numbers {
+            let value = self.value(node, 1);
+            let is_number = self.float(value).is_some();
+            self.note_field(&[name], field, is_number);
+            if is_number {
+                write_key(name, out);
+                self.copy(value, 1, out);
+            }
+        }
     }
 
     /// The ids of a group action: a list gives one group for each of its values.
@@ -232,6 +247,12 @@ impl<'a> Run<'a> {
             }
         }
     }
+}
+
+fn write_key(name: &str, out: &mut Vec<u8>) {
+    out.extend_from_slice(b",\"");
+    out.extend_from_slice(name.as_bytes());
+    out.extend_from_slice(b"\":");
 }
 
 /// The operator of a profile update in a row.

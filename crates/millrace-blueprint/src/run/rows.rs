@@ -8,7 +8,6 @@ use millrace_model::row::{Endpoint, Lanes, ProjectKey, Row, RowRole, Rows};
 use millrace_model::time::UnixMillis;
 
 use super::object::{Layout, Members};
-use super::profiles::Beside;
 use super::value::Value;
 use super::{FIRST_TIME, Run, Stop, not_ahead, person_lane};
 use crate::json::cursor::MEMBER_LIMIT;
@@ -80,9 +79,8 @@ impl<'a> Run<'a> {
             What::Join { verb, name, ids, properties } => {
                 self.join_row(*verb, name, ids, properties.as_deref(), out)
             }
-            What::Profile { distinct_id, ip, time, ignore_time, operators } => {
+            What::Profile { distinct_id, beside, operators } => {
                 for (field, operand) in operators {
-                    let beside = Beside { ip, time, ignore_time };
                     self.profile_row(distinct_id, beside, *field, operand, out)?;
                 }
                 Ok(())

@@ -33,6 +33,9 @@ const fn fields(verb: Verb) -> (&'static [Field], &'static [Field]) {
                 Field::Ip,
                 Field::Time,
                 Field::IgnoreTime,
+                Field::IgnoreAlias,
+                Field::Latitude,
+                Field::Longitude,
                 Field::Set,
                 Field::SetOnce,
                 Field::Add,
@@ -74,6 +77,8 @@ pub(crate) const fn is_operator(field: Field) -> bool {
         | Field::InsertId
         | Field::Ip
         | Field::IgnoreTime
+        | Field::Latitude
+        | Field::Longitude
         | Field::Properties
         | Field::GroupKey
         | Field::GroupId
@@ -203,7 +208,7 @@ fn action_fields(members: &[(Key, Node)], action: &mut Action, reader: &mut Read
         }
         match Field::parse(&name.text).filter(|field| all().any(|known| known == *field)) {
             Some(field) => {
-                action.fields.push((field, self::field(field, value, reader)));
+                action.fields.push((field, self::field(verb, field, value, reader)));
                 let source = value.source();
                 action.written.push(Written { field, place: name.place, source });
             }
@@ -284,9 +289,11 @@ fn mode(node: &Node, reader: &mut Reader<'_>) -> Expression {
 }
 
 /// Reads the value of a field and checks its form.
-fn field(field: Field, node: &Node, reader: &mut Reader<'_>) -> Expression {
+fn field(verb: Verb, field: Field, node: &Node, reader: &mut Reader<'_>) -> Expression {
     match field {
-        Field::Alone | Field::IgnoreAlias => return switch(field, node, reader),
+        Field::Alone => return switch(field, node, reader),
+        // A deletion says it once and for all; an update takes what the event says.
+        Field::IgnoreAlias if verb == Verb::Delete => return switch(field, node, reader),
         Field::Identity => return mode(node, reader),
         _ => {}
     }
@@ -309,6 +316,8 @@ fn field(field: Field, node: &Node, reader: &mut Reader<'_>) -> Expression {
         | Field::InsertId
         | Field::Ip
         | Field::IgnoreTime
+        | Field::Latitude
+        | Field::Longitude
         | Field::GroupKey
         | Field::GroupId
         | Field::Unset

@@ -139,6 +139,8 @@ words! {
         InsertId = "insert_id",
         Ip = "ip",
         IgnoreTime = "ignore_time",
+        Latitude = "latitude",
+        Longitude = "longitude",
         Properties = "properties",
         GroupKey = "group_key",
         GroupId = "group_id",

@@ -30,13 +30,14 @@ static BUILT: LazyLock<Vec<Built>> = LazyLock::new(|| {
         let blueprint = Blueprint::built_in(name).expect("there").expect("right");
         // What the systems did that they replace, they do as well.
         let classic = name.ends_with("-classic");
+        // Mixpanel's own calls may be nobody's, and their groups may have numbers.
+        let proxied = *name == "passthrough";
         let lets = Lets {
             any_time: classic,
-            // Mixpanel's own SDKs send an empty distinct id for what is nobody's.
-            nobody: classic || *name == "passthrough",
+            nobody: classic || proxied,
             idle: classic,
             any_shape: classic,
-            group_numbers: classic,
+            group_numbers: classic || proxied,
         };
         let mut add = |settings: &Value| {
             let plan = Plan::compile(&blueprint, &SettingValues::from_json(settings))

@@ -70,3 +70,59 @@ impl MapEvent for ByOrigin {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use millrace_blueprint::{Blueprint, SettingValues};
+    use millrace_model::event::{EventKind, Facts, TimeSource};
+    use millrace_model::time::UnixMillis;
+    use serde_json::json;
+
+    use super::*;
+
+    fn plan(name: &str) -> Arc<Plan> {
+        let blueprint = Blueprint::built_in(name).unwrap().unwrap();
+        Arc::new(Plan::compile(&blueprint, &SettingValues::from_json(&json!({}))).unwrap())
+    }
+
+    /// What becomes of an event that comes in this way: the outcome, and the text of its rows.
+    fn mapped(proxied: ProxiedCalls, origin: Origin) -> (Mapped, String) {
+        let mapping = IntegrationMapping { plan: plan("default"), proxied };
+        let facts = Facts {
+            message_id: "m-1".to_owned(),
+            time: UnixMillis(1_763_633_472_345),
+            time_source: TimeSource::Client,
+            client_ip: None,
+        };
+        let event = EventView {
+            kind: EventKind::Track,
+            facts: &facts,
+            received_at: facts.time,
+            body: br#"{"type":"track","event":"Seen","userId":"u","category":"c"}"#,
+        };
+        let mut rows = Rows::default();
+        let mut mapper = mapping.mapper();
+        // A mapper keeps nothing of the event before.
+        mapper.map(&event, &mut rows);
+        let mapped = mapper.map_from(origin, &event, &mut rows);
+        (mapped, rows.rows.iter().map(|row| String::from_utf8_lossy(rows.body(row))).collect())
+    }
+
+    #[test]
+    fn proxied_calls_alone_go_their_own_way() {
+        let passthrough = || ProxiedCalls::Passthrough(plan("passthrough"));
+        // The category at the top is for `default` alone.
+        let (sent, rows) = mapped(passthrough(), Origin::Mixpanel);
+        assert!(sent == Mapped::Send && !rows.contains("category"), "{rows}");
+        let (sent, rows) = mapped(ProxiedCalls::Blueprint, Origin::Mixpanel);
+        assert!(sent == Mapped::Send && rows.contains("category"), "{rows}");
+        let (filtered, rows) = mapped(ProxiedCalls::Drop, Origin::Mixpanel);
+        let rule = Some("proxied_calls".to_owned());
+        assert_eq!(filtered, Mapped::Filtered { reason: FilterReason::DropRule, rule });
+        assert!(rows.is_empty());
+        for proxied in [passthrough(), ProxiedCalls::Blueprint, ProxiedCalls::Drop] {
+            let (sent, rows) = mapped(proxied, Origin::Spec);
+            assert!(sent == Mapped::Send && rows.contains("category"), "{rows}");
+        }
+    }
+}

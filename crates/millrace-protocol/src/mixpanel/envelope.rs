@@ -86,6 +86,30 @@ impl Envelope {
     }
 }
 
+/// What path takes this record, when a line by itself is one of Mixpanel's own SDKs: it names its
+/// project token where they do, and has no `type`, which every Segment call has.
+#[must_use]
+pub fn endpoint_of(line: &[u8]) -> Option<Endpoint> {
+    let mut scanner = Scanner::new(line);
+    let whole = scanner.value().ok()?;
+    scanner.end().ok()?;
+    let (mut typed, mut of_profile, mut of_group, mut of_event) = (false, false, false, false);
+    each_member(line, whole, |key, value| match name(key.of(line)).as_ref() {
+        b"type" => typed = true,
+        b"$token" => of_profile = true,
+        b"$group_key" => of_group = true,
+        b"properties" => each_member(line, value, |key, _| of_event |= key_is(line, key, b"token")),
+        _ => {}
+    });
+    match (typed, of_profile, of_group, of_event) {
+        (true, ..) => None,
+        (_, true, true, _) => Some(Endpoint::Groups),
+        (_, true, false, _) => Some(Endpoint::Engage),
+        (_, false, _, true) => Some(Endpoint::Track),
+        (_, false, _, false) => None,
+    }
+}
+
 fn add(
     records: &mut Vec<RawRecord>,
     record: RawRecord,

@@ -52,7 +52,7 @@ mod verbs;
 pub use admit::{Admission, Failure};
 pub use body::Unpacked;
 pub use cookie::offer;
-pub use envelope::Envelope;
+pub use envelope::{Envelope, endpoint_of};
 pub use options::Options;
 
 /// What a path takes.

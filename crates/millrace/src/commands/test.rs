@@ -9,6 +9,7 @@ use millrace_blueprint::{
 };
 use millrace_model::code::Code;
 use millrace_model::diagnostic::Diagnostic;
+use millrace_model::passage::Origin;
 use serde_json::{Value, json};
 
 use super::check::print_found;
@@ -163,10 +164,14 @@ fn run_case(
     door: &Door,
 ) -> Result<(Vec<Difference>, Option<Explanation>), Vec<Diagnostic>> {
     let plan = case.plan(blueprint)?;
-    let event = match door.admit(with_message_id(&case.event).as_bytes(), case.received_at) {
+    let mut event = match door.admit(with_message_id(&case.event).as_bytes(), case.received_at) {
         Ok(event) => event,
         Err(refused) => return Ok((case.refused(refused.code), None)),
     };
+    if event.passage.origin == Origin::Mixpanel && !has_insert_id(&case.event) {
+        // Mixpanel's records know no `messageId`, and one would be drawn.
+        CASE_MESSAGE_ID.clone_into(&mut event.facts.message_id);
+    }
     let view = EventView {
         kind: event.kind,
         facts: &event.facts,
@@ -189,6 +194,11 @@ fn with_message_id(event: &str) -> String {
         }
         _ => event.to_owned(),
     }
+}
+
+fn has_insert_id(record: &str) -> bool {
+    let parsed: Value = serde_json::from_str(record).unwrap_or_default();
+    parsed.pointer("/properties/$insert_id").is_some_and(|id| !id.is_null())
 }
 
 impl SuiteResult<'_> {

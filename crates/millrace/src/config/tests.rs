@@ -2,6 +2,7 @@
 
 mod adobe;
 mod door;
+mod mixpanel;
 mod rules;
 mod sources;
 

@@ -70,7 +70,7 @@ fn each_line_gives_requests_or_a_reason() {
     assert_eq!(identify[1]["body"][0]["$set"]["$email"], "a@shop.example");
 
     assert_eq!(lines[2]["error"]["code"], "MR2001", "{}", lines[2]);
-    assert_eq!(lines[3]["error"]["code"], "MR1104", "{}", lines[3]);
+    assert_eq!(lines[3]["error"]["code"], "MR1102", "{}", lines[3]);
     assert_eq!(lines[4]["error"]["code"], "MR1005", "{}", lines[4]);
     assert_eq!(lines[5]["filtered"]["reason"], "no_rule", "{}", lines[5]);
 }
@@ -160,4 +160,47 @@ fn it_ends_when_nobody_reads_any_more() {
     // Ends when the other side is gone.
     while input.write_all(event).is_ok() {}
     assert_eq!(child.wait().expect("it ends").code(), Some(0));
+}
+
+/// The records on the page about Mixpanel's SDKs.
+#[test]
+fn records_of_mixpanel_sdks_are_known_by_their_token() {
+    let page = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/mixpanel-sdks.md");
+    let page = std::fs::read_to_string(page).expect("the page");
+    let (_, rest) = page.split_once("```json file=records.jsonl\n").expect("the records");
+    let (records, _) = rest.split_once("```").expect("their end");
+    let (code, lines) =
+        map(&["--blueprint", "passthrough", "--now", "2026-11-22T12:00:00Z"], records);
+    assert_eq!((code, lines.len()), (Some(0), 3), "{lines:#?}");
+    let sent = |line: &Value| {
+        let requests = line["requests"].as_array().expect("requests");
+        assert_eq!(requests.len(), 1, "{line:#}");
+        (requests[0]["url"].clone(), requests[0]["body"][0].clone())
+    };
+    let (url, event) = sent(&lines[0]);
+    assert_eq!(url, "https://api.mixpanel.com/import");
+    let properties = json!({
+        "time": 1_795_355_460_092_i64, "distinct_id": "$device:d", "$device_id": "d",
+        "$insert_id": "a1",
+    });
+    assert_eq!(event, json!({ "event": "Seen", "properties": properties }));
+    let (url, profile) = sent(&lines[1]);
+    assert_eq!(url, "https://api.mixpanel.com/engage");
+    assert_eq!(
+        profile,
+        json!({
+            "$token": "PROJECT_TOKEN", "$distinct_id": "u", "$time": 1_795_348_800_000_i64,
+            "$ignore_time": true, "$set": { "plan": "pro" },
+        })
+    );
+    let (url, group) = sent(&lines[2]);
+    assert_eq!(url, "https://api.mixpanel.com/groups");
+    assert_eq!(group["$union"], json!({ "tags": ["a"] }));
+
+    // A call in Segment's form stays one, whatever its properties are called.
+    let call = r#"{"type":"track","event":"e","userId":"u","properties":{"token":"t"}}"#;
+    let untyped = r#"{"event":"e","properties":{"distinct_id":"u"}}"#;
+    let (_, lines) = map(&["--blueprint", "default"], &format!("{call}\n{untyped}\n"));
+    assert_eq!(lines[0]["requests"][0]["body"][0]["properties"]["$user_id"], "u");
+    assert_eq!(lines[1]["error"]["code"], "MR1102", "{}", lines[1]);
 }

@@ -152,7 +152,9 @@ fn read_proxied(
         _ => {
             let field = field?;
             let message = format!("`{}` must be passthrough, blueprint or drop", field.name);
-            report.mistake(field.at(), Code::BadValue, message, None);
+            let near = nearest(word, ["passthrough", "blueprint", "drop"].into_iter());
+            let suggestion = near.map(|near| format!("did you mean \"{near}\"?"));
+            report.mistake(field.at(), Code::BadValue, message, suggestion);
             None
         }
     }
