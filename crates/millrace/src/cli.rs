@@ -45,7 +45,10 @@ Examples:
   millrace check --config millrace.toml        all mistakes of a configuration at once
   millrace map --blueprint default < events.jsonl   what would be sent to Mixpanel
   millrace test shop.yaml --coverage           the tests beside a blueprint
-  millrace diff shop@2 shop.yaml --events events.jsonl   what a change does to kept events";
+  millrace diff shop@2 shop.yaml --events events.jsonl   what a change does to kept events
+  millrace ledger --dev                        what became of everything that was received
+  millrace set-aside list --dev                what could not become an event, and why
+  millrace trace MESSAGE_ID --dev              the way of one event";
 
 /// The commands.
 #[derive(Debug, Subcommand)]
@@ -97,6 +100,7 @@ pub enum Command {
     Ledger(LedgerArguments),
 
     /// Look at what was set aside at the door, and feed it in again.
+    #[command(after_help = running::SET_ASIDE_EXAMPLES)]
     SetAside {
         /// What to do.
         #[command(subcommand)]

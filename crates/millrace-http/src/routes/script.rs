@@ -200,7 +200,7 @@ mod tests {
         assert_eq!(refusal.status, StatusCode::NOT_IMPLEMENTED);
     }
 
-    /// What the page costs its visitors, settings included (the bound).
+    /// What the page costs its visitors, settings included.
     #[test]
     fn the_script_stays_below_eight_kilobytes() {
         let settings = crate::ScriptOptions::default().to_json();

@@ -63,6 +63,12 @@ pub struct SetAsideFilter {
     pub limit: u32,
 }
 
+pub(super) const SET_ASIDE_EXAMPLES: &str = "\
+Examples:
+  millrace set-aside list --dev
+  millrace set-aside show 4711:0 --dev
+  millrace set-aside refeed 4711:0 --dry-run --dev";
+
 /// What `millrace set-aside` can do.
 #[derive(Debug, Subcommand)]
 pub enum SetAsideCommand {
