@@ -74,7 +74,8 @@ impl CollectorHandle {
             .fallback(other_path)
             .with_state(Arc::clone(&self.collector))
             .layer(from_fn_with_state(Arc::clone(&self.collector), counts::count));
-        self.other_paths.clone().around(inner)
+        let collector = Arc::clone(&self.collector);
+        self.other_paths.clone().around(inner, move |path| is_named(&collector.doors.get(), path))
     }
 
     /// Puts these pipelines in the place of those of now, all at once: keys, origins, limits, rules.
@@ -127,6 +128,13 @@ async fn method_not_allowed(headers: HeaderMap) -> Response<Body> {
     let message = "this path does not take this method: SDKs post their events";
     let refusal = Refusal::new(StatusCode::METHOD_NOT_ALLOWED, Code::MethodNotAllowed, message);
     answer(Err(refusal), &headers)
+}
+
+/// True for a path that [`other_path`] knows.
+fn is_named(doors: &Doors, path: &str) -> bool {
+    routes::script::is_name(doors, path)
+        || routes::edge::is_call(doors, path)
+        || doors.syft.contains_key(path.trim_end_matches('/'))
 }
 
 /// Paths that configuration names, which no table of routes can hold.

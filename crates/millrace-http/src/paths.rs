@@ -51,17 +51,30 @@ impl OtherPaths {
         Ok(())
     }
 
-    /// The routes of `inner`, and under the other paths again.
-    pub(crate) fn around(self, inner: Router) -> Router {
+    /// The routes of `inner`, and under the other paths again. `is_own` says of a path that is that of
+    /// no route whether the configuration names it as it is: a prefix may begin like such a path.
+    pub(crate) fn around(
+        self,
+        inner: Router,
+        is_own: impl Fn(&str) -> bool + Clone + Send + Sync + 'static,
+    ) -> Router {
         if self.prefixes.is_empty() && self.names.is_empty() {
             return inner;
         }
         let (paths, again) = (Arc::new(self), inner.clone());
-        inner.fallback(async move |request: Request| paths.lead(request, again).await)
+        inner.fallback(async move |request: Request| {
+            let is_own = is_own(request.uri().path());
+            paths.lead(request, is_own, again).await
+        })
     }
 
-    async fn lead(self: Arc<Self>, mut request: Request, routes: Router) -> Response<Body> {
-        if let Some((prefix, uri)) = self.usual(request.uri()) {
+    async fn lead(
+        self: Arc<Self>,
+        mut request: Request,
+        is_own: bool,
+        routes: Router,
+    ) -> Response<Body> {
+        if !is_own && let Some((prefix, uri)) = self.usual(request.uri()) {
             *request.uri_mut() = uri;
             if let Some(prefix) = prefix {
                 request.extensions_mut().insert(RoutePrefix(prefix));

@@ -46,6 +46,12 @@ pub(crate) fn routes() -> Router<Arc<Collector>> {
         .route("/analytics.js/v1/{key}/analytics.js", preflighted(get(segment)))
 }
 
+/// True for the path of a script.
+pub(crate) fn is_name(doors: &Doors, path: &str) -> bool {
+    let file = path.strip_prefix('/');
+    file.is_some_and(|file| doors.all.iter().any(|door| door.script.options.file == file))
+}
+
 /// The script, when this is the name of one.
 pub(crate) fn by_name(doors: &Doors, request: &Request) -> Option<Response<Body>> {
     let (uri, headers) = (request.uri(), request.headers());

@@ -3,8 +3,11 @@
 
 use std::time::Duration;
 
-use axum::body::Body;
+use axum::body::{Body, Bytes};
 use axum::http::{Method, Request};
+use futures_util::StreamExt;
+use http_body_util::StreamBody;
+use hyper::body::Frame;
 use millrace_http::{CollectorOptions, Origins, OtherPaths, PipelineOptions, RateLimits, WriteKey};
 use millrace_model::code::Code;
 use millrace_model::event::Item;
@@ -279,4 +282,59 @@ async fn requests_are_counted_by_protocol_and_refusals_by_pipeline_and_code() {
     assert_eq!(of(Some("open"), Code::LogPoisoned), Some(1));
     assert_eq!(of(None, Code::UnknownPath), Some(1));
     assert_eq!(counts.refusals.len(), 5);
+}
+
+#[tokio::test]
+async fn a_prefix_takes_nothing_from_paths_that_begin_like_it() {
+    let mut shop = pipeline("shop", &["shop-key"]);
+    shop.adobe.datastreams = vec![WriteKey::active("stream")];
+    shop.adobe.base_path = Some("shop/edge".to_owned());
+    shop.syft_path = Some("/shop/api/syft".to_owned());
+    let mut other_paths = OtherPaths::default();
+    other_paths.add_prefix("/shop").unwrap();
+    other_paths.add_prefix("/ee").unwrap();
+    let pipelines = vec![shop];
+    let options = CollectorOptions { pipelines, other_paths, ..CollectorOptions::default() };
+    let collector = TestCollector::of(options);
+    let event = r#"{"type":"track","userId":"u","event":"e","xdm":{}}"#;
+    for path in [
+        "/shop/edge/v1/interact?configId=stream",
+        "/ee/v1/interact?configId=stream",
+        "/shop/ee/v1/interact?configId=stream",
+        "/ee/ee/v1/interact?configId=stream",
+        "/shop/api/syft",
+        "/shop/shop/api/syft",
+        "/shop/v1/batch",
+        "/ee/v1/batch",
+    ] {
+        let body = format!(r#"{{"writeKey":"shop-key","batch":[{event}],"events":[{event}]}}"#);
+        let answered = collector.send(posting(path).body(body.into()).unwrap()).await;
+        assert_eq!(answered.status.as_u16(), 200, "{path}: {}", answered.body);
+        assert_eq!(collector.stored().len(), 1, "{path}");
+    }
+}
+
+#[tokio::test]
+async fn a_key_that_is_revoked_while_a_body_arrives_is_revoked_for_it() {
+    let collector = collector(vec![pipeline("shop", &["key"])]);
+    let (pieces, arriving) = tokio::sync::mpsc::unbounded_channel::<&'static str>();
+    let pieces_of = |mut arriving: tokio::sync::mpsc::UnboundedReceiver<&'static str>| {
+        futures_util::stream::poll_fn(move |context| arriving.poll_recv(context))
+            .map(|piece| Ok::<_, std::io::Error>(Frame::data(Bytes::from(piece))))
+    };
+    let body = Body::new(StreamBody::new(pieces_of(arriving)));
+    let request = posting("/v1/track").header("authorization", basic("key")).body(body).unwrap();
+    let router = collector.router.clone();
+    let answered = tokio::spawn(async move { crate::recording::send(&router, request).await });
+    pieces.send(r#"{"userId":"u","#).unwrap();
+    tokio::task::yield_now().await;
+    let gone = WriteKey::active("key").revoked();
+    collector.handle.replace(&[PipelineOptions {
+        write_keys: vec![gone],
+        ..PipelineOptions::new("shop".parse().unwrap())
+    }]);
+    pieces.send(r#""event":"e"}"#).unwrap();
+    drop(pieces);
+    assert_eq!(answered.await.unwrap().status.as_u16(), 200);
+    assert_eq!(collector.stored_aside().code, Code::RevokedWriteKey);
 }

@@ -172,3 +172,36 @@ async fn long_targets_are_taken_up_to_what_a_uri_can_have() {
     running.stop.send(()).unwrap();
     running.served.await.unwrap();
 }
+
+/// Two servers that disagree about where a request ends can be made to take a part of one for the
+/// next (RFC 9112, 11.2): whatever is in doubt ends the connection.
+#[tokio::test]
+async fn nothing_is_read_behind_a_request_whose_length_is_in_doubt() {
+    let collector = TestCollector::new();
+    let running = start(&collector, ServeOptions::default()).await;
+    let (event, key) = (track(""), basic("dev-write-key:"));
+    let chunks = format!("{:x}\r\n{event}\r\n0\r\n\r\n", event.len());
+    let next = post_text(&track(""));
+    for (lengths, status, stored) in [
+        ("content-length: 4\r\ntransfer-encoding: chunked", "200 OK", 1),
+        ("transfer-encoding: chunked\r\ncontent-length: 4", "200 OK", 1),
+        ("content-length: 4\r\ncontent-length: 5", "400 Bad Request", 0),
+        ("content-length: +4", "400 Bad Request", 0),
+        ("transfer-encoding: xchunked", "400 Bad Request", 0),
+        ("transfer-encoding: chunked, identity", "400 Bad Request", 0),
+    ] {
+        let mut client = TcpStream::connect(running.address).await.unwrap();
+        let head = format!("POST /v1/track HTTP/1.1\r\nhost: x\r\nauthorization: {key}");
+        let request = format!("{head}\r\n{lengths}\r\n\r\n{chunks}{next}");
+        client.write_all(request.as_bytes()).await.unwrap();
+        let mut answer = Vec::new();
+        // What was not read may break the connection behind the answer.
+        let _ = client.read_to_end(&mut answer).await;
+        let answer = String::from_utf8(answer).unwrap();
+        assert!(answer.starts_with(&format!("HTTP/1.1 {status}")), "{lengths}: {answer}");
+        assert_eq!(answer.matches("HTTP/1.1").count(), 1, "{lengths}: {answer}");
+        assert_eq!(collector.intake.take().len(), stored, "{lengths}");
+    }
+    running.stop.send(()).unwrap();
+    assert_eq!(running.served.await.unwrap(), 0);
+}

@@ -30,6 +30,11 @@ use crate::taking::{Collector, Decoded, Received, Taken};
 use reply::Told;
 use target::{Asked, Call};
 
+/// True for the path of a call.
+pub(crate) fn is_call(doors: &Doors, path: &str) -> bool {
+    doors.datastreams.below_base(path).and_then(Call::of).is_some()
+}
+
 /// Answers a request whose path is below a base path; gives back any other.
 pub(crate) async fn answer(
     collector: Arc<Collector>,
