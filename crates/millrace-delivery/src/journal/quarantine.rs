@@ -383,6 +383,19 @@ mod tests {
         }
     }
 
+    /// A checkpoint comes after 16 MB of records: a full quarantine is 2 or 3 of a hundred bytes.
+    #[test]
+    fn a_full_quarantine_takes_little_of_a_checkpoint() {
+        let caps = QuarantineOptions::default();
+        let mut quarantine = Quarantine::new(caps);
+        for number in 0..30_000_u32 {
+            quarantine.hold(at(u64::from(number) * 3, 0), entry(0, i64::from(number), 1200));
+        }
+        let mut out = Vec::new();
+        quarantine.encode(&pipelines(), &mut out);
+        assert!(out.len() <= caps.entries * 20 + 100, "{} octets", out.len());
+    }
+
     #[test]
     fn questions_are_answered_in_pages_in_both_orders() {
         let quarantine = filled(QuarantineOptions::default());

@@ -7,6 +7,7 @@
 mod consenting;
 mod feeding;
 mod situations;
+mod upgrade;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -108,6 +109,15 @@ struct World {
     group: Vec<(Seq, usize, Batch, Option<Position>)>,
 }
 
+fn log_options() -> LogOptions {
+    LogOptions {
+        segment_bytes: 3000,
+        cache_bytes: 1000,
+        entropy: Arc::new(SeededEntropy::new(3)),
+        ..LogOptions::default()
+    }
+}
+
 fn event(pipeline: usize, id: u32) -> Item {
     let name: PipelineId = PIPELINES[pipeline].parse().unwrap();
     let message_id = format!("message-{id}");
@@ -144,12 +154,6 @@ impl World {
     }
 
     fn open(&self, wanted: &[(&str, &str)], forget: &[&str]) -> Result<Core, JournalError> {
-        let log_options = LogOptions {
-            segment_bytes: 3000,
-            cache_bytes: 1000,
-            entropy: Arc::new(SeededEntropy::new(3)),
-            ..LogOptions::default()
-        };
         let options = JournalOptions {
             checkpoint_bytes: 2000,
             reserve_bytes: 1000,
@@ -162,7 +166,7 @@ impl World {
             ..JournalOptions::default()
         };
         let clock: Arc<dyn Clock> = self.clock.clone();
-        let (log, _) = SegmentLog::open(self.disk.handle(), log_options, Arc::clone(&clock))?;
+        let (log, _) = SegmentLog::open(self.disk.handle(), log_options(), Arc::clone(&clock))?;
         JournalCore::open(log, options, clock)
     }
 
