@@ -11,6 +11,7 @@ import { onNavigation } from './navigation';
 import { MOST_EVENTS, Queue } from './queue';
 import { Sender } from './sender';
 import { merge, PRESETS, Settings } from './settings';
+import { snapshot } from './snapshot';
 import { Storage } from './storage';
 
 /** A call with what was true when it was made. */
@@ -26,6 +27,8 @@ interface Call {
 type Standing = 'granted' | 'unknown' | 'denied';
 
 const HOUSEKEEPING = 5000;
+/** No person sees more pages in a minute; a page that writes its state into the address shows as many. */
+const MOST_PAGES = 60;
 
 export class Collector {
   private readonly settings: Settings = { ...PRESETS };
@@ -41,6 +44,8 @@ export class Collector {
   /** A page that was shown a moment ago: its title may still change. */
   private shown: Call | undefined;
   private watch: ReturnType<typeof setTimeout> | undefined;
+  /** When pages were shown in the last minute. */
+  private pages: number[] = [];
   private referrer = document.referrer;
   private here = location.href;
 
@@ -90,7 +95,7 @@ export class Collector {
   }
 
   context(more: unknown): void {
-    Object.assign(this.extra, more);
+    Object.assign(this.extra, snapshot(more));
   }
 
   consent(categories: unknown): void {
@@ -111,6 +116,14 @@ export class Collector {
     setTimeout(() => this.shown === shown && this.emitShown());
   }
 
+  /** The page that is shown after the first, within reason. */
+  private showNext(): void {
+    const now = Date.now();
+    this.pages = this.pages.filter((at) => at > now - 60_000);
+    if (!this.settings.pages || this.pages.push(now) > MOST_PAGES) return;
+    this.show();
+  }
+
   private emitShown(): void {
     const shown = this.shown;
     this.shown = undefined;
@@ -124,8 +137,9 @@ export class Collector {
     this.put(this.made(method, args));
   }
 
+  /** The call as it is now: the page may change its objects the next moment. */
   private made(method: Call['method'], args: unknown[]): Call {
-    return { method, args, at: new Date(), page: pageOf(this.here, this.referrer) };
+    return { method, args: args.map(snapshot), at: new Date(), page: pageOf(this.here, this.referrer) };
   }
 
   private put(call: Call): void {
@@ -209,11 +223,7 @@ export class Collector {
       ...this.extra,
     };
     const message = { ...event, ...grouped, anonymousId, userId, messageId: uuid(), timestamp: at.toISOString(), context };
-    try {
-      this.queue.push(JSON.stringify(message));
-    } catch (error) {
-      console.warn('event dropped:', error);
-    }
+    this.queue.push(JSON.stringify(message));
   }
 
   /** Asks for the settings of this key. Until they are there, nothing is stored or sent. */
@@ -235,12 +245,13 @@ export class Collector {
   }
 
   private attend(): void {
-    listen(() => this.go());
+    const hear = () => listen(() => this.go());
+    hear();
     onNavigation((url, before) => {
       this.emitShown();
       this.here = url;
       this.referrer = before;
-      if (this.settings.pages) this.show();
+      this.showNext();
     });
     const leave = () => {
       this.emitShown();
@@ -251,9 +262,15 @@ export class Collector {
       leave();
       this.queue.release();
     });
-    addEventListener('pageshow', (event) => event.persisted && this.sender.flush());
+    addEventListener('pageshow', (event) => {
+      if (!event.persisted) return;
+      // Out of the cache of back and forward: a page that is shown again, without a load.
+      this.sender.flush();
+      this.showNext();
+    });
     addEventListener('online', () => this.sender.retry());
     setInterval(() => {
+      hear();
       if (this.standing() !== 'granted') return this.go();
       this.queue.renew();
       this.queue.adopt(() => this.sender.flush());

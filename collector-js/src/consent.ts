@@ -16,7 +16,7 @@ export interface Consent {
   gpc?: true;
 }
 
-const MEANING: Record<string, string> = {};
+const MEANING = new Map<string, string>();
 for (const [category, codes] of Object.entries({
   essential: 'essential,necessary,strictly_necessary,C0001',
   functional: 'functional,preferences,storage,cookies,C0003,tcf_1',
@@ -29,7 +29,7 @@ for (const [category, codes] of Object.entries({
   personalization:
     'personalization,personalisation,tcf_5,tcf_6,content_personalization,create_content_profile,select_personalized_content',
 })) {
-  for (const code of codes.split(',')) MEANING[code.toLowerCase()] = category;
+  for (const code of codes.split(',')) MEANING.set(code.toLowerCase(), category);
 }
 
 const GRANTED = /^(true|1|y|yes|on|granted|accept|accepted|allow|allowed)$/i;
@@ -46,14 +46,19 @@ const PLATFORMS: Record<string, () => Grants | undefined> = {
 /** What `__tcfapi` has told, once it has. */
 let fromApi: Grants | undefined;
 
-/** Asks a TCF platform to tell of every choice. */
+let listening = false;
+
+/** Asks a TCF platform to tell of every choice, once it is there. */
 export function listen(changed: () => void): void {
   const api = (window as any).__tcfapi;
-  if (typeof api !== 'function') return;
+  if (listening || typeof api !== 'function') return;
+  listening = true;
   api('addEventListener', 2, (data: any, ok: boolean) => {
     if (!ok || data?.eventStatus === 'cmpuishown' || !data?.purpose?.consents) return;
     fromApi = {};
-    for (const [purpose, granted] of Object.entries(data.purpose.consents)) fromApi[`tcf_${purpose}`] = granted === true;
+    // Where the law does not apply nobody is asked, and nothing is refused.
+    const free = data.gdprApplies === false;
+    for (let purpose = 1; purpose <= 11; purpose++) fromApi[`tcf_${purpose}`] = free || data.purpose.consents[purpose] === true;
     changed();
   });
 }
@@ -74,7 +79,7 @@ export function consent(from: string, map: Record<string, string>, said: Grants 
 export function canonical(categories: Grants, map: Record<string, string>): Grants {
   const found: Grants = {};
   for (const [code, granted] of Object.entries(categories)) {
-    const category = map[code] ?? MEANING[code.toLowerCase()];
+    const category = new Map(Object.entries(map)).get(code) ?? MEANING.get(code.toLowerCase());
     if (category) found[category] = granted && found[category] !== false;
   }
   return found;
@@ -87,8 +92,13 @@ function ask(from: string): Grants | undefined {
     return custom(cookie(name) ?? kept(name));
   }
   for (const [name, read] of Object.entries(PLATFORMS)) {
-    const found = from === 'auto' || from === name ? read() : undefined;
-    if (found && Object.keys(found).length) return found;
+    if (from !== 'auto' && from !== name) continue;
+    try {
+      const found = read();
+      if (found && Object.keys(found).length) return found;
+    } catch {
+      // A platform that fails has said nothing.
+    }
   }
   return undefined;
 }

@@ -17,11 +17,19 @@ type Api = ((method: string, ...args: unknown[]) => void) & Record<string, unkno
 const METHODS = ['init', 'track', 'page', 'identify', 'group', 'reset', 'context', 'consent', 'flush'];
 
 function load(): void {
-  const tag = document.currentScript as HTMLScriptElement | null;
+  // An element that is called `currentScript` takes the place of the real one; it has no say here.
+  const current = document.currentScript;
+  const tag = current instanceof HTMLScriptElement ? current : undefined;
   const data = tag?.dataset ?? {};
   const spaces = window as unknown as Record<string, any>;
   const names = [...new Set([data.global || SERVED.global || '_df', ALWAYS])];
-  if (names.some((name) => spaces[name]?.loaded)) return;
+  const before = names.flatMap((name) => calls(spaces[name]));
+  const loaded = names.map((name) => spaces[name]).find((there) => there?.loaded);
+  if (loaded) {
+    // Loaded twice. What a second stub holds, or one that took the place of the first, is made up for.
+    claim(names, loaded);
+    return before.forEach((args) => loaded.push(args));
+  }
 
   const page: Record<string, unknown> = {};
   for (const name of ['pipelineKey', 'endpoint', 'consentFrom']) if (data[name]) page[name] = data[name];
@@ -31,26 +39,50 @@ function load(): void {
   const collector = new Collector({ endpoint: from, ...SERVED }, page);
 
   const call = (method: string, args: unknown[]) => {
-    if (METHODS.includes(method)) (collector as any)[method === 'page' ? 'page_' : method](...args);
+    if (!METHODS.includes(method)) return;
+    try {
+      (collector as any)[method === 'page' ? 'page_' : method](...args);
+    } catch (error) {
+      // Whatever it is, it must not stop the page.
+      console.warn(`${method}:`, error);
+    }
   };
   const api = ((method, ...args) => call(method, args)) as Api;
   for (const method of METHODS) api[method] = (...args: unknown[]) => call(method, args);
   api.loaded = true;
   api.push = (args: ArrayLike<unknown>) => replay([args], call);
 
-  const before = names.flatMap((name) => {
-    const stub = spaces[name];
-    return Array.from((Array.isArray(stub) ? stub : stub?.q) ?? []) as ArrayLike<unknown>[];
-  });
-  for (const name of names) spaces[name] = api;
+  claim(names, api);
 
   const settings = before.filter((args) => args?.[0] === 'init');
-  const calls = before.filter((args) => args?.[0] !== 'init');
+  const rest = before.filter((args) => args?.[0] !== 'init');
   replay(settings, call);
-  collector.init();
+  call('init', []);
   // Whoever calls `page` says more than the automatic call would.
-  if (!calls.some((args) => args?.[0] === 'page')) collector.show();
-  replay(calls, call);
+  if (!rest.some((args) => args?.[0] === 'page')) collector.show();
+  replay(rest, call);
+}
+
+/** The calls that a stub holds; none of what is no stub. */
+function calls(stub: any): ArrayLike<unknown>[] {
+  const held = Array.isArray(stub) ? stub : stub?.q;
+  return held && typeof held === 'object' ? Array.from(held as ArrayLike<ArrayLike<unknown>>) : [];
+}
+
+/** Takes the names, but for those that the page uses for something else. */
+function claim(names: string[], api: unknown): void {
+  const spaces = window as unknown as Record<string, any>;
+  for (const name of names) {
+    const there = spaces[name];
+    // An element of this name is no variable of the page, and gives way.
+    const free = there == null || there === api || Array.isArray(there) || there.q || !Object.keys(window).includes(name);
+    try {
+      if (!free) throw 'the page uses this name';
+      spaces[name] = api;
+    } catch (error) {
+      console.warn(`window.${name}:`, error);
+    }
+  }
 }
 
 function replay(calls: ArrayLike<unknown>[], call: (method: string, args: unknown[]) => void): void {

@@ -11,10 +11,14 @@ export function onNavigation(changed: (url: string, before: string) => void): vo
   };
   for (const name of ['pushState', 'replaceState'] as const) {
     const original = history[name];
-    history[name] = function (this: History, ...args: Parameters<History['pushState']>) {
-      original.apply(this, args);
-      look();
-    };
+    try {
+      history[name] = function (this: History, ...args: Parameters<History['pushState']>) {
+        original.apply(this, args);
+        look();
+      };
+    } catch {
+      // The page has frozen it: back and forward are still heard.
+    }
   }
   addEventListener('popstate', look);
 }

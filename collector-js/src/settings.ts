@@ -17,8 +17,6 @@ export interface Settings {
   consentFrom: string;
   /** Further codes of a platform, and the category that each stands for. */
   consentMap: Record<string, string>;
-  /** Whether the settings must be asked for, because one file serves several pipelines. */
-  ask: boolean;
 }
 
 /** The names under which pages find the collector, besides the one they choose. */
@@ -33,7 +31,6 @@ export const PRESETS: Settings = {
   consentRequired: [],
   consentFrom: 'auto',
   consentMap: {},
-  ask: false,
 };
 
 /** Takes over what is known here and of the right kind; everything else is ignored. */

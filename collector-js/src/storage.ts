@@ -71,9 +71,13 @@ export class Storage {
   names(start: string): string[] {
     const names: string[] = [];
     const wanted = this.prefix + start;
-    for (let at = 0; at < (this.local?.length ?? 0); at++) {
-      const name = this.local?.key(at);
-      if (name?.startsWith(wanted)) names.push(name.slice(this.prefix.length));
+    try {
+      for (let at = 0; at < (this.local?.length ?? 0); at++) {
+        const name = this.local?.key(at);
+        if (name?.startsWith(wanted)) names.push(name.slice(this.prefix.length));
+      }
+    } catch {
+      // Closed since: there is nothing.
     }
     return names;
   }
@@ -89,15 +93,24 @@ export class Storage {
 
   private writeCookie(name: string, value: string, seconds: number): void {
     const secure = location.protocol === 'https:' ? ';Secure' : '';
-    document.cookie = `${this.prefix}${name}=${encodeURIComponent(value)};Path=/;Max-Age=${seconds};SameSite=Lax${secure}`;
+    const text = `${this.prefix}${name}=${encodeURIComponent(value)};Path=/;Max-Age=${seconds};SameSite=Lax${secure}`;
+    try {
+      document.cookie = text;
+    } catch {
+      // A sandbox has no cookies.
+    }
   }
 }
 
 /** A cookie of the page, decoded. */
 export function cookie(name: string): string | null {
-  for (const pair of document.cookie.split('; ')) {
-    const at = pair.indexOf('=');
-    if (pair.slice(0, at) === name) return decoded(pair.slice(at + 1));
+  try {
+    for (const pair of document.cookie.split('; ')) {
+      const at = pair.indexOf('=');
+      if (pair.slice(0, at) === name) return decoded(pair.slice(at + 1));
+    }
+  } catch {
+    // A sandbox has no cookies.
   }
   return null;
 }

@@ -113,7 +113,11 @@ fn script(collector: &str, settings: &Map<String, Value>) -> Result<Bytes, Refus
         return Err(Refusal::new(StatusCode::NOT_IMPLEMENTED, Code::NoBrowserCollector, message));
     }
     // Harmless in a script of its own, and in a page that somebody copies it into.
-    let settings = Value::Object(settings.clone()).to_string().replace('<', "\\u003c");
+    let settings = Value::Object(settings.clone()).to_string();
+    let settings = settings
+        .replace('<', "\\u003c")
+        .replace('\u{2028}', "\\u2028")
+        .replace('\u{2029}', "\\u2029");
     Ok(Bytes::from(format!("{}({settings});\n", collector.trim_end())))
 }
 

@@ -26,7 +26,7 @@ fn shops() -> TestCollector {
         file: "shop.js".to_owned(),
         global: "shop".to_owned(),
         embed_key: true,
-        consent_required: vec!["analytics".to_owned(), "</script>".to_owned()],
+        consent_required: vec!["analytics".to_owned(), "</script>\u{2028}".to_owned()],
         ..ScriptOptions::default()
     };
     let with = |batch_size| ScriptOptions { batch_size, ..ScriptOptions::default() };
@@ -73,10 +73,10 @@ async fn a_shared_file_names_no_key_and_tells_settings_to_those_who_have_one() {
 async fn a_pipeline_chooses_the_name_of_its_file_and_whether_it_tells_its_key() {
     let shops = shops();
     let own = get(&shops, "/shop.js", &[]).await;
-    assert!(!own.body.contains("</script>"));
+    assert!(!own.body.contains("</script>") && !own.body.contains('\u{2028}'));
     let own = settings(&own);
     assert_eq!((&own["pipelineKey"], &own["global"]), (&"key-c".into(), &"shop".into()));
-    assert_eq!(own["consentRequired"][1], "</script>");
+    assert_eq!(own["consentRequired"][1], "</script>\u{2028}");
     for path in ["/other.js", "/shop.js/", "/a/shop.js"] {
         assert_eq!(get(&shops, path, &[]).await.code(), Some(Code::UnknownPath), "{path}");
     }

@@ -143,6 +143,73 @@ fn calls_before_the_script_are_made_up_for_in_their_order() {
     assert_eq!(twin["Page Viewed"], 1, "{twin:#}");
 }
 
+#[test]
+fn whatever_a_page_hands_over_becomes_plain_data() {
+    let (report, _, _) = journey("odd");
+    let events = report["events"].as_array().expect("events");
+    let of = |name: &str| events.iter().find(|event| event["event"] == name).expect("an event");
+    let odd = json!({
+        "big": "12345678901234567890", "when": "1970-01-01T00:00:00.000Z", "never": null,
+        "loop": { "size": "l" }, "twins": [{ "color": "red" }, { "color": "red" }],
+        "text": "</script>\u{2028}",
+    });
+    assert_eq!(of("Odd")["properties"], odd);
+    for name in ["Too Long", "Not To Be Read", "Symbol"] {
+        assert_eq!(of(name)["properties"], json!({}), "{name}");
+    }
+    assert_eq!(of("Last")["context"]["size"], "l");
+    assert_eq!(of("Last")["userId"], "ada");
+}
+
+/// A strict policy of content, storage without room, a frozen history, a `_df` of the page's own;
+/// and a sandbox, which has neither storage nor cookies.
+#[test]
+fn a_page_that_is_closed_to_scripts_is_reported_all_the_same() {
+    let (report, _, twin) = journey("closed");
+    let expected = json!({ "Page Viewed": 2, "Seen Without Room": 1, "Seen In A Sandbox": 1 });
+    assert_eq!(twin, expected);
+    assert_eq!(report["mine"], true, "the page's own variable stays");
+    let kept = report["id"].as_str().expect("a cookie");
+    let id = report["events"][0]["anonymousId"].as_str().expect("an id");
+    assert!(kept.contains(id), "{kept}");
+}
+
+/// Elements in the page's text cannot send events elsewhere by taking the script's place.
+#[test]
+fn an_element_that_is_called_like_the_script_has_no_say() {
+    let (report, ..) = journey("clobbered");
+    let asked = report["asked"].as_array().expect("requests");
+    let host = report["host"].as_str().expect("an address");
+    assert!(!asked.is_empty());
+    for url in asked {
+        assert!(url.as_str().is_some_and(|url| url.starts_with(host)), "{report:#}");
+    }
+}
+
+#[test]
+fn a_second_script_joins_the_first_and_no_page_floods() {
+    let (_, _, twin) = journey("again");
+    let expected = json!({
+        "Page Viewed": 61, "Held By A Second Stub": 1, "After The Second Script": 1, "Last": 1,
+    });
+    assert_eq!(twin, expected);
+}
+
+#[test]
+fn the_signals_of_a_tcf_platform_and_of_the_browser_are_followed() {
+    let (report, _, twin) = journey("signals");
+    assert_eq!(twin, json!({ "Page Viewed": 1, "Held": 1, "Granted Again": 1 }));
+    assert_eq!(report["before"], json!([0, 0]), "{report:#}");
+    assert_ne!(report["waiting"], 0, "{report:#}");
+    assert_eq!(report["withdrawn"], 0, "{report:#}");
+    let consent = &report["events"][0]["context"]["consent"];
+    assert_eq!((&consent["gpc"], &consent["categories"]["tcf_8"]), (&json!(true), &json!(true)));
+    let canonical = json!({
+        "functional": true, "analytics": true, "marketing": false, "personalization": false,
+    });
+    assert_eq!(consent["canonical"], canonical);
+}
+
 /// The page of `docs/browser-collector.md`, as it stands.
 #[test]
 fn the_page_of_the_documentation_works() {

@@ -172,6 +172,112 @@ class Journey {
     return this.report({ largest, events: undefined });
   }
 
+  async odd() {
+    const page = await this.open();
+    await page.evaluate(() => {
+      const loop = { size: 'l' };
+      loop.self = loop;
+      const twin = { color: 'red' };
+      const own = { big: 12345678901234567890n, when: new Date(0), never: new Date(NaN), none: undefined, call() {}, loop, twins: [twin, twin], text: '</script>\u2028' };
+      _df.track('Odd', own);
+      own.big = 'changed after the call';
+      _df.track('Too Long', { text: 'x'.repeat(600_000) });
+      _df.track('Not To Be Read', { get price() { throw new Error('no price'); } });
+      _df.identify('ada', loop);
+      _df.context(loop);
+      _df.track('Symbol', { kind: Symbol('a kind') });
+      _df.unknown?.();
+      _df('nothing of ours');
+      _df.track('Last');
+    });
+    await this.gate.until((batches) => events(batches).some((event) => event.event === 'Last'));
+    return this.report();
+  }
+
+  async closed() {
+    const page = await this.visitor.context.newPage();
+    await page.addInitScript(() => {
+      window._df = { mine: true };
+      Object.freeze(history);
+      Storage.prototype.setItem = () => {
+        throw new DOMException('no room', 'QuotaExceededError');
+      };
+    });
+    await page.goto(`${this.site.url}/closed.html`);
+    await page.evaluate(() => datafly.track('Seen Without Room'));
+    await this.gate.until(has(2));
+    const mine = await page.evaluate(() => _df.mine);
+    const id = await page.evaluate(() => decodeURIComponent(document.cookie));
+    await page.goto(`${this.site.url}/sandbox.html`);
+    const [, frame] = page.frames();
+    await frame.waitForFunction(() => window.datafly?.loaded);
+    await frame.evaluate(() => datafly.track('Seen In A Sandbox'));
+    await this.gate.until(has(4));
+    return this.report({ mine, id });
+  }
+
+  async clobbered() {
+    // The script finds no tag of its own, so the key is in its address; events go to the page's host.
+    const page = await this.visitor.context.newPage();
+    const asked = [];
+    page.on('request', (request) => request.method() === 'POST' && asked.push(request.url()));
+    const posted = page.waitForRequest((request) => request.method() === 'POST');
+    await page.goto(`${this.site.url}/clobbered.html`);
+    await page.evaluate(() => _df.flush());
+    await posted;
+    return this.report({ asked, host: this.site.url });
+  }
+
+  async again() {
+    const page = await this.open();
+    await this.gate.until(has(1));
+    await page.evaluate(() => (window._df = { q: [['track', 'Held By A Second Stub']] }));
+    await page.addScriptTag({ url: `${this.gate.url}/d.js` });
+    await page.evaluate(() => _df.track('After The Second Script'));
+    await page.evaluate(() => dispatchEvent(new PageTransitionEvent('pageshow', { persisted: true })));
+    await page.evaluate(() => {
+      for (let number = 0; number < 150; number++) history.replaceState({}, '', `?at=${number}`);
+    });
+    await page.evaluate(() => _df.track('Last'));
+    await this.gate.until((batches) => events(batches).some((event) => event.event === 'Last'));
+    return this.report({ events: undefined });
+  }
+
+  async signals() {
+    const page = await this.visitor.context.newPage();
+    await page.addInitScript(() => {
+      Object.defineProperty(Navigator.prototype, 'globalPrivacyControl', { get: () => true });
+      window.__tcfapi = (command, version, listener) => (window.tell = (granted, eventStatus = 'useractioncomplete') => {
+        const consents = Object.fromEntries(granted.map((purpose) => [purpose, true]));
+        listener({ eventStatus, gdprApplies: true, purpose: { consents } }, true);
+      });
+    });
+    const kept = () => page.evaluate(() => Object.keys(localStorage).length);
+    await page.goto(`${this.site.url}/strict.html`);
+    await page.evaluate(() => {
+      tell([], 'cmpuishown');
+      _df.track('Held');
+    });
+    const before = [this.gate.batches.length, await kept()];
+    await page.evaluate(() => tell([1, 2, 7, 8, 9, 10]));
+    await this.gate.until(has(2));
+    this.gate.closed = { status: 503 };
+    await page.evaluate(() => _df.track('Not Sent In Time'));
+    await this.gate.until((batches) => batches.some((batch) => batch.status === 503));
+    const waiting = await kept();
+    await page.evaluate(() => tell([1]));
+    const withdrawn = await kept();
+    this.gate.closed = undefined;
+    await page.evaluate(() => {
+      _df.track('Seen After Withdrawal');
+      dispatchEvent(new Event('online'));
+      tell([1, 8, 9, 10]);
+      _df.track('Granted Again');
+    });
+    await this.gate.until(has(3));
+    return this.report({ before, waiting, withdrawn });
+  }
+
   async early() {
     const page = await this.open('/early.html');
     await this.gate.until(has(3));
