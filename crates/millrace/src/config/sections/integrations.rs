@@ -152,7 +152,7 @@ fn read_proxied(
         _ => {
             let field = field?;
             let message = format!("`{}` must be passthrough, blueprint or drop", field.name);
-            let near = nearest(word, ["passthrough", "blueprint", "drop"].into_iter());
+            let near = nearest(word, ["passthrough", "blueprint", "drop"]);
             let suggestion = near.map(|near| format!("did you mean \"{near}\"?"));
             report.mistake(field.at(), Code::BadValue, message, suggestion);
             None
