@@ -21,7 +21,8 @@ pub fn is_compressed(body: &[u8]) -> bool {
     body.starts_with(&GZIP_MAGIC)
 }
 
-/// Decompresses a body where it is gzip, skips a byte order mark and repairs what is not UTF-8.
+/// Decompresses a body where it is gzip, once or twice, skips a byte order mark and repairs what is
+/// not UTF-8.
 ///
 /// A body in plain UTF-8 comes back as it is, without a copy. An empty `Content-Encoding` means
 /// none (mixpanel-import sends it), and one that says gzip over plain JSON is taken for a proxy's
@@ -46,10 +47,20 @@ pub fn decode_body_within(
     body: Bytes,
     content_encoding: &str,
     limit: usize,
-    has_room: impl FnMut(usize) -> bool,
+    mut has_room: impl FnMut(usize) -> bool,
 ) -> Result<Bytes, DecodeError> {
     let body = if is_compressed(&body) {
-        inflate(&body, limit, has_room)?
+        let outer = inflate(&body, limit, &mut has_room)?;
+        // A client has compressed, and a proxy before us once more. Both count towards the limit.
+        if is_compressed(&outer) {
+            let rest = limit.saturating_sub(outer.len());
+            inflate(&outer, rest, &mut has_room).map_err(|error| match error {
+                DecodeError::TooLarge { .. } => DecodeError::TooLarge { limit },
+                other => other,
+            })?
+        } else {
+            outer
+        }
     } else {
         check_encoding(&body, content_encoding)?;
         body
@@ -180,7 +191,8 @@ mod tests {
         assert_eq!(decode(b"abc", "gzip"), Err(DecodeError::BadGzip));
         assert_eq!(decode(b"", "gzip"), Err(DecodeError::Empty));
         let two = [gzip(b"{\"a\""), gzip(b":1}")].concat();
-        assert_eq!(decode(&two, "gzip"), Ok(plain));
+        assert_eq!(decode(&two, "gzip"), Ok(plain.clone()));
+        assert_eq!(decode(&gzip(&gzip(&plain)), "gzip"), Ok(plain));
     }
 
     #[test]
@@ -188,6 +200,8 @@ mod tests {
         let bomb = gzip(&vec![b' '; 8 * LIMIT]);
         assert!(bomb.len() < 100_000);
         assert_eq!(decode(&bomb, ""), Err(DecodeError::TooLarge { limit: LIMIT }));
+        let twice = gzip(&gzip(&vec![b' '; 64 * LIMIT]));
+        assert_eq!(decode(&twice, ""), Err(DecodeError::TooLarge { limit: LIMIT }));
         assert_eq!(decode(&gzip(&vec![b' '; LIMIT]), "").map(|body| body.len()), Ok(LIMIT));
     }
 

@@ -21,6 +21,7 @@ mod management;
 mod mixpanel;
 mod mixpanel_fixtures;
 mod mobile;
+mod odd_input;
 mod overload;
 mod pixels;
 mod readmission;

@@ -178,7 +178,7 @@ fn get(url: &str, authorization: Option<&str>) -> (u16, String) {
     answer.unwrap_or_else(|error| panic!("GET {url}: {error}"))
 }
 
-fn basic(user: &str, password: &str) -> String {
+pub(crate) fn basic(user: &str, password: &str) -> String {
     format!("Basic {}", STANDARD.encode(format!("{user}:{password}")))
 }
 

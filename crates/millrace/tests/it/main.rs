@@ -27,6 +27,7 @@ mod kill;
 mod lookup_table;
 mod map;
 mod metrics;
+mod one_purchase;
 mod packages;
 mod projects;
 mod quarantine;
