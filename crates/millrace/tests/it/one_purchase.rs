@@ -8,7 +8,7 @@ use base64::engine::general_purpose::STANDARD;
 use millrace_model::time::{Clock as _, SystemClock, UnixMillis};
 use serde_json::{Value, json};
 
-use crate::http::{Connection, basic};
+use crate::http::{Connection, basic, get_basic};
 use crate::server::{ADMIN_TOKEN, DevServer, tally};
 
 const DEVICE: &str = "31415926535897932384626433832795028841";
@@ -60,7 +60,7 @@ region = "twin"
 
 [twin]
 listen = "127.0.0.1:0"
-projects = [{{ id = 1, token = "token" }}]
+projects = [{{ id = 1, token = "token", api_secret = "twin-secret" }}]
 "#
     )
 }
@@ -225,30 +225,31 @@ fn a_purchase_is_the_same_event_whichever_way_it_comes_in() {
         ["received", "delivered", "duplicates", "set_aside"].map(|name| tally(&ledger, name));
     assert_eq!(counts, [2 * count, count, count, 0], "{ledger:#}");
 
-    let person = server.twin_get("/twin/v1/projects/1/users/u1");
-    let activity = person["activity"].as_array().unwrap();
-    let found: BTreeMap<&str, Value> = activity
-        .iter()
-        .map(|event| {
-            let said = &event["properties"];
-            let names = [
-                "distinct_id",
-                "$user_id",
-                "$device_id",
-                "time",
-                "revenue",
-                "order_id",
-                "currency",
-            ];
-            let gist: BTreeMap<&str, &Value> = names.map(|name| (name, &said[name])).into();
-            (said["$insert_id"].as_str().unwrap(), json!([event["event"], gist]))
-        })
-        .collect();
+    let rows = export(&server, time, now);
+    let found: BTreeMap<&str, Value> = rows.iter().map(gist).collect();
     let wanted = &found[ids[0]];
-    assert_eq!(wanted[1]["revenue"], 42.5, "{person:#}");
-    assert_eq!(wanted[1]["time"], time.0, "{person:#}");
+    assert_eq!(wanted[1]["revenue"], 42.5, "{rows:#?}");
+    assert_eq!(wanted[1]["time"], time.0, "{rows:#?}");
     for id in &ids {
         assert_eq!(found.get(id), Some(wanted), "{id}");
     }
     assert_eq!(found.len(), ids.len());
+}
+
+/// The insert id of a row, and what has to be the same in all.
+fn gist(row: &Value) -> (&str, Value) {
+    let said = &row["properties"];
+    let names =
+        ["distinct_id", "$user_id", "$device_id", "time", "revenue", "order_id", "currency"];
+    let gist: BTreeMap<&str, &Value> = names.map(|name| (name, &said[name])).into();
+    (said["$insert_id"].as_str().unwrap(), json!([row["event"], gist]))
+}
+
+/// All rows of the twin.
+fn export(server: &DevServer, from: UnixMillis, to: UnixMillis) -> Vec<Value> {
+    let [from, to] = [from, to].map(|at| at.to_string().chars().take(10).collect::<String>());
+    let target = format!("/api/2.0/export?from_date={from}&to_date={to}&time_in_ms=true");
+    let (status, body) = get_basic(&format!("{}{target}", server.twin_url()), "twin-secret", "");
+    assert_eq!(status, 200, "{body}");
+    body.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
 }
