@@ -20,7 +20,10 @@ fn collector() -> TestCollector {
                 tokens: vec![WriteKey::active("t")],
                 ..MixpanelAccess::default()
             },
-            adobe: AdobeOptions { datastreams: vec!["s".to_owned()], ..AdobeOptions::default() },
+            adobe: AdobeOptions {
+                datastreams: vec![WriteKey::active("s")],
+                ..AdobeOptions::default()
+            },
             syft_path: Some("/api/syft".to_owned()),
             ..PipelineOptions::new("dev".parse().unwrap())
         }],

@@ -6,8 +6,8 @@ use axum::body::Body;
 use axum::http::Request;
 use bytes::Bytes;
 use millrace_http::{
-    Again, CollectorHandle, CollectorOptions, MixpanelAccess, PipelineOptions, WebhookOptions,
-    WebhookProof, WriteKey,
+    AdobeOptions, Again, CollectorHandle, CollectorOptions, MixpanelAccess, PipelineOptions,
+    WebhookOptions, WebhookProof, WriteKey,
 };
 use millrace_model::code::Code;
 use millrace_model::entropy::SeededEntropy;
@@ -138,6 +138,7 @@ fn collector() -> TestCollector {
         pipelines: vec![PipelineOptions {
             write_keys: keys("live", "old"),
             mixpanel: MixpanelAccess { tokens: keys("live", "old"), ..MixpanelAccess::default() },
+            adobe: AdobeOptions { datastreams: keys("live", "old"), ..AdobeOptions::default() },
             webhooks: vec![webhook],
             syft_path: Some("/api/syft".to_owned()),
             ..PipelineOptions::new("dev".parse().unwrap())
@@ -206,7 +207,7 @@ fn gist(event: &Event) -> (EventKind, Origin, String, UnixMillis, Option<String>
 
 #[tokio::test]
 async fn what_came_with_a_revoked_key_is_the_same_event_when_it_is_fed_in() {
-    let calls: [Call; 11] = [
+    let calls: [Call; 12] = [
         // The clock of the client is an hour behind, which only the envelope says.
         (
             "POST",
@@ -249,6 +250,11 @@ async fn what_came_with_a_revoked_key_is_the_same_event_when_it_is_fed_in() {
             "POST",
             "/engage",
             r#"{"$token":"KEY","$distinct_id":"$device:d","$time":1795359500,"$ignore_time":true,"$set":{"a":1},"$user_id":"u"}"#,
+        ),
+        (
+            "POST",
+            "/ee/v1/interact?configId=KEY",
+            r#"{"events":[{"xdm":{"_id":"m","eventType":"e","timestamp":"2026-11-22T14:59:00.5Z","identityMap":{"ECID":[{"id":"31415926535897932384626433832795028841"}]}}}]}"#,
         ),
         (
             "POST",
