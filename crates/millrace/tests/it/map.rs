@@ -70,7 +70,7 @@ fn each_line_gives_requests_or_a_reason() {
     assert_eq!(identify[1]["body"][0]["$set"]["$email"], "a@shop.example");
 
     assert_eq!(lines[2]["error"]["code"], "MR2001", "{}", lines[2]);
-    assert_eq!(lines[3]["error"]["code"], "MR1102", "{}", lines[3]);
+    assert_eq!(lines[3]["error"]["code"], "MR1104", "{}", lines[3]);
     assert_eq!(lines[4]["error"]["code"], "MR1005", "{}", lines[4]);
     assert_eq!(lines[5]["filtered"]["reason"], "no_rule", "{}", lines[5]);
 }
@@ -170,7 +170,7 @@ fn records_of_mixpanel_sdks_are_known_by_their_token() {
     let (_, rest) = page.split_once("```json file=records.jsonl\n").expect("the records");
     let (records, _) = rest.split_once("```").expect("their end");
     let (code, lines) =
-        map(&["--blueprint", "passthrough", "--now", "2026-11-22T12:00:00Z"], records);
+        map(&["--blueprint", "passthrough", "--now", "2026-11-22T14:00:00Z"], records);
     assert_eq!((code, lines.len()), (Some(0), 3), "{lines:#?}");
     let sent = |line: &Value| {
         let requests = line["requests"].as_array().expect("requests");
@@ -189,7 +189,7 @@ fn records_of_mixpanel_sdks_are_known_by_their_token() {
     assert_eq!(
         profile,
         json!({
-            "$token": "PROJECT_TOKEN", "$distinct_id": "u", "$time": 1_795_348_800_000_i64,
+            "$token": "PROJECT_TOKEN", "$distinct_id": "u", "$time": 1_795_356_000_000_i64,
             "$ignore_time": true, "$set": { "plan": "pro" },
         })
     );
