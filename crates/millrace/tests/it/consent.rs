@@ -1,7 +1,5 @@
 //! The example of docs/consent.md, through a crash, to the twin.
 
-#![expect(clippy::indexing_slicing, reason = "helper functions of tests")]
-
 use std::path::Path;
 
 use crate::http::Connection;

@@ -1,7 +1,5 @@
 //! Adobe's Edge Network API against the real binary, over TLS, through to the twin.
 
-#![expect(clippy::indexing_slicing, reason = "helper functions of tests")]
-
 use std::sync::Arc;
 
 use millrace_model::time::{Clock as _, SystemClock};
