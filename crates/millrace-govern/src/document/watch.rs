@@ -92,8 +92,8 @@ impl Finds {
 #[derive(Debug, Default)]
 struct Node {
     members: HashMap<Box<[u8]>, u32, FixedState>,
-    /// Bit n is set when a name of n bytes is among the members (63 for all longer ones).
-    lengths: u64,
+    /// Tells most names that are not among the members without a look at them.
+    sieve: Sieve,
     every_member: Option<u32>,
     items: Vec<(u32, u32)>,
     every_item: Option<u32>,
@@ -104,6 +104,30 @@ struct Node {
     ends: Vec<PathId>,
     /// Paths that end here at values that are no object or list.
     leaves: Vec<PathId>,
+}
+
+/// A set of names that may hold more than was put in.
+#[derive(Debug, Default)]
+struct Sieve([u64; 4]);
+
+impl Sieve {
+    /// The place of a name, of its length and two of its letters.
+    fn place(name: &[u8]) -> (usize, u64) {
+        let letter = |at: usize| usize::from(name.get(at).copied().unwrap_or_default());
+        let mixed = name.len() * 37 + letter(0) * 5 + letter(name.len() / 2) * 11;
+        (mixed / 64 % 4, 1 << (mixed % 64))
+    }
+
+    fn put(&mut self, name: &[u8]) {
+        let (part, bit) = Sieve::place(name);
+        if let Some(part) = self.0.get_mut(part) {
+            *part |= bit;
+        }
+    }
+
+    fn may_hold(&self, (part, bit): (usize, u64)) -> bool {
+        self.0.get(part).is_some_and(|part| part & bit != 0)
+    }
 }
 
 impl Node {
@@ -181,7 +205,7 @@ impl Watch {
         let Some(node) = self.nodes.get_mut(at as usize) else { return at };
         let next = match step {
             Step::Member(name) => {
-                node.lengths |= 1 << name.len().min(63);
+                node.sieve.put(name.as_bytes());
                 *node.members.entry(name.as_bytes().into()).or_insert(new)
             }
             Step::EveryMember => *node.every_member.get_or_insert(new),
@@ -211,11 +235,12 @@ impl Watch {
             watch: self,
             bytes,
             scanner: Scanner::new(bytes),
-            found: Vec::new(),
+            // Room for an event as they are, so that none of these grows step by step.
+            found: Vec::with_capacity(32),
             whole: Span::default(),
-            states: Vec::new(),
-            frames: Vec::new(),
-            visits: Vec::new(),
+            states: Vec::with_capacity(32),
+            frames: Vec::with_capacity(8),
+            visits: Vec::with_capacity(32),
         };
         walk.run()?;
         Ok(Finds { found: walk.found, whole: walk.whole })
@@ -307,7 +332,7 @@ impl<'a> Walk<'a> {
         let (from, led) = (self.states.len(), self.visits.len());
         let bytes = self.bytes;
         let name = name(key.of(bytes));
-        let length = 1_u64 << name.len().min(63);
+        let place = Sieve::place(&name);
         for at in active {
             let Some((state, node)) = self.state(at) else { continue };
             if node.stays {
@@ -316,7 +341,7 @@ impl<'a> Walk<'a> {
             if let Some(every) = node.every_member {
                 self.activate(from, every);
             }
-            if node.lengths & length == 0 {
+            if !node.sieve.may_hold(place) {
                 continue;
             }
             if let Some(named) = node.members.get(name.as_ref()).copied() {

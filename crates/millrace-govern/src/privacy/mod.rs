@@ -6,6 +6,7 @@
 //!
 //! Not here: keys of objects, values inside of encoded texts, and texts that merely mention a value.
 
+mod copies;
 mod presets;
 mod query;
 mod treatment;
@@ -21,6 +22,7 @@ use xxhash_rust::xxh3::{xxh3_64, xxh3_64_with_seed};
 
 use crate::document::{Edits, Finds, Found, Path, PathError, PathId, Reach, Watch};
 
+use copies::Copies;
 pub use presets::{PRESETS, preset};
 pub use query::Parameter;
 use treatment::{Hasher, mask};
@@ -119,6 +121,7 @@ pub(crate) struct Privacy {
     /// The paths of the rules, which are one after the other in the watch.
     ids: Range<usize>,
     sent_at: PathId,
+    copies: Copies,
     hasher: Hasher,
     keep_last: usize,
     /// What is done to the address, and to the message id, that stand beside the event.
@@ -136,6 +139,7 @@ pub(crate) struct Treated {
 
 impl Privacy {
     pub(crate) fn new(options: PrivacyOptions, watch: &mut Watch) -> Privacy {
+        let copies = Copies::new(watch);
         let sent_at = watch.look_at("$.sentAt");
         let first = sent_at.number() + 1;
         add(&options.rules, watch);
@@ -150,6 +154,7 @@ impl Privacy {
         Privacy {
             ids: first..first + options.rules.len(),
             sent_at,
+            copies,
             hasher: Hasher::new(options.secret.as_ref(), options.hash_again),
             keep_last: options.keep_last,
             client_ip: concerns(r#"{"context":{"ip":"192.0.2.1"}}"#),
@@ -178,6 +183,7 @@ impl Privacy {
             rules.sort_unstable();
             self.treat_value(first, &rules, bytes, edits, &mut treated);
         }
+        self.copies.govern(finds, bytes, &treated, &self.hasher, edits);
         treated
     }
 
@@ -228,26 +234,23 @@ impl Privacy {
             treated.notes.extend(numbered().map(|(at, rule)| (rule.treatment.note(), at)));
             return edits.replace(found.value, b"null".to_vec());
         };
-        let mut address = address.into_owned();
-        let mut changed = false;
-        for (at, rule) in numbered() {
-            let Some(parameter) = &rule.place.parameter else { continue };
-            let new = query::treat(&address, parameter, |value| {
-                let new = match rule.treatment {
-                    Treatment::Remove => None,
-                    Treatment::Hash | Treatment::Mask => Some(self.change(rule.treatment, value)),
-                };
-                treated.values.push((value.to_owned(), new.clone()));
-                new
-            });
-            if let Some(new) = new {
-                treated.notes.push((rule.treatment.note(), at));
-                address = new;
-                changed = true;
-            }
-        }
-        if changed {
-            edits.replace(found.value, json_text(&address));
+        let rule_of = |name: &str| {
+            let mut rules = numbered();
+            rules.find(|(_, rule)| rule.place.parameter.as_ref().is_some_and(|one| one.is(name)))
+        };
+        let new = query::treat(&address, |name, value| {
+            let (at, rule) = rule_of(name)?;
+            let value = value();
+            let new = match rule.treatment {
+                Treatment::Remove => None,
+                Treatment::Hash | Treatment::Mask => Some(self.change(rule.treatment, &value)),
+            };
+            treated.notes.push((rule.treatment.note(), at));
+            treated.values.push((value, new.clone()));
+            Some(new)
+        });
+        if let Some(new) = new {
+            edits.replace(found.value, json_text(&new));
         }
     }
 
@@ -296,12 +299,18 @@ impl Privacy {
             event.facts.client_ip = new;
             event.passage.note(treatment.note(), place.as_str());
         }
-        let id = &event.facts.message_id;
         // An id that a protocol makes of other values may hold what was taken out of them.
-        let holds = |value: &str| id == value || (value.len() >= 4 && id.contains(value));
-        let tells = treated.values.iter().any(|(value, _)| holds(value));
+        let tells = treated.tells(&event.facts.message_id);
         if self.message_id.is_some() || tells {
-            event.facts.message_id = self.hasher.hash(id);
+            event.facts.message_id = self.hasher.hash(&event.facts.message_id);
+        }
+        if event.passage.origin == Origin::Mixpanel {
+            // Made of name, person, time and insert id together: it stays so, under the secret.
+            if !treated.values.is_empty() {
+                let key = self.hasher.bytes(&event.dedupe_key.0.to_be_bytes());
+                event.dedupe_key = DedupeKey::new(pipeline, &key);
+            }
+        } else if self.message_id.is_some() || tells {
             event.dedupe_key = DedupeKey::new(pipeline, &event.facts.message_id);
         }
     }
@@ -341,6 +350,12 @@ impl Privacy {
 }
 
 impl Treated {
+    /// True when a text holds one of the values as they were.
+    fn tells(&self, text: &str) -> bool {
+        let holds = |value: &str| text == value || (value.len() >= 4 && text.contains(value));
+        self.values.iter().any(|(value, _)| holds(value))
+    }
+
     /// Remembers every text and number within a value that is removed.
     fn remember_all(&mut self, raw: &[u8]) {
         let mut open: Vec<serde_json::Value> = serde_json::from_slice(raw).into_iter().collect();

@@ -6,7 +6,7 @@ use super::{Place, PrivacyRule, Treatment};
 pub const PRESETS: [&str; 2] = ["personal", "ids"];
 
 /// E-mail addresses and telephone numbers, wherever they stand: joins by their hash still work.
-const HASHED: [&str; 23] = [
+const HASHED: [&str; 26] = [
     "$..email",
     "$..Email",
     "$..$email",
@@ -30,10 +30,13 @@ const HASHED: [&str; 23] = [
     "$..homePhone.number",
     "$..identityMap.Email[*].id",
     "$..identityMap.Phone[*].id",
+    "$..e-mail",
+    "$..contact_email",
+    "$..customerEmail",
 ];
 
 /// Names, birthdays, streets, and what nobody should send at all.
-const REMOVED: [&str; 45] = [
+const REMOVED: [&str; 46] = [
     "$..firstName",
     "$..first_name",
     "$..firstname",
@@ -79,6 +82,7 @@ const REMOVED: [&str; 45] = [
     "$..social_security_number",
     "$..passport",
     "$..nationalId",
+    "$.mergeProperties",
 ];
 
 /// Addresses of devices keep their network.
@@ -91,7 +95,7 @@ const MASKED: [&str; 5] = [
 ];
 
 /// Where addresses of pages stand, whose parameters may name somebody.
-const PAGES: [&str; 13] = [
+const PAGES: [&str; 20] = [
     "$.context.page.url",
     "$.context.page.referrer",
     "$.context.page.search",
@@ -105,6 +109,13 @@ const PAGES: [&str; 13] = [
     "$.xdm.web.webPageDetails.URL",
     "$.xdm.web.webReferrer.URL",
     "$.context.page.initial_referrer",
+    "$.xdm.web.webInteraction.URL",
+    "$.context.page.path",
+    "$.context.page.tab_url",
+    "$.properties.path",
+    "$.properties.tab_url",
+    "$.properties.initial_referrer",
+    "$.properties.$initial_current_url",
 ];
 const PARAMETERS: [&str; 12] = [
     "email",
@@ -122,7 +133,7 @@ const PARAMETERS: [&str; 12] = [
 ];
 
 /// Ids of people and devices: every one the same hash wherever it stands, so that they still join.
-const IDS: [&str; 15] = [
+const IDS: [&str; 24] = [
     "$.userId",
     "$.anonymousId",
     "$.previousId",
@@ -138,6 +149,15 @@ const IDS: [&str; 15] = [
     "$.context.device.id",
     "$.context.device.advertisingId",
     "$..identityMap.*[*].id",
+    "$.mixpanel.distinct_id",
+    "$.mixpanel.user_id",
+    "$.mixpanel.device_id",
+    "$.context.mixpanel.distinct_id",
+    "$.context.mixpanel.user_id",
+    "$.context.mixpanel.device_id",
+    "$.properties.$distinct_id",
+    "$.properties.$distinct_ids",
+    "$.context.device.idfa",
 ];
 
 /// The rules of a list; none for a name that is none.

@@ -14,7 +14,7 @@ pub enum Parameter {
 }
 
 impl Parameter {
-    fn is(&self, name: &str) -> bool {
+    pub(super) fn is(&self, name: &str) -> bool {
         match self {
             Parameter::Named(wanted) => wanted.eq_ignore_ascii_case(name),
             Parameter::Every => true,
@@ -22,13 +22,16 @@ impl Parameter {
     }
 }
 
-/// Changes the values of some parameters; nothing stands for one that goes. None when the address
+/// Changes the values of some parameters in one pass. `change` gets the name of each and its value:
+/// none leaves it as it is, and a parameter with nothing for its value goes. None when the address
 /// has no such parameter.
 pub(super) fn treat(
     address: &str,
-    parameter: &Parameter,
-    mut change: impl FnMut(&str) -> Option<String>,
+    mut change: impl FnMut(&str, &dyn Fn() -> String) -> Option<Option<String>>,
 ) -> Option<String> {
+    if !address.contains(['?', '#', '=']) {
+        return None;
+    }
     let (before_fragment, fragment) = match address.split_once('#') {
         Some((before, fragment)) => (before, Some(fragment)),
         None => (address, None),
@@ -38,14 +41,14 @@ pub(super) fn treat(
         Some((base, query)) => (base, Some(query)),
         // `a=1&b=2` alone is a query as well, when it is no address with a scheme or a path.
         None if before_fragment.contains('=') && !before_fragment.contains('/') => {
-            let pairs = pairs(before_fragment, parameter, &mut change, &mut changed);
+            let pairs = pairs(before_fragment, &mut change, &mut changed);
             return changed.then(|| with_fragment(pairs, fragment));
         }
         None => (before_fragment, None),
     };
     let mut treated = base.to_owned();
     if let Some(query) = query {
-        let pairs = pairs(query, parameter, &mut change, &mut changed);
+        let pairs = pairs(query, &mut change, &mut changed);
         if !pairs.is_empty() {
             treated.push('?');
             treated.push_str(&pairs);
@@ -59,7 +62,7 @@ pub(super) fn treat(
         };
         let pairs = match (path, fragment.contains('=')) {
             (None, false) => fragment.to_owned(),
-            _ => pairs(query, parameter, &mut change, &mut changed),
+            _ => pairs(query, &mut change, &mut changed),
         };
         treated.push('#');
         treated.push_str(path.unwrap_or_default());
@@ -81,30 +84,42 @@ fn with_fragment(mut text: String, fragment: Option<&str>) -> String {
 
 fn pairs(
     query: &str,
-    parameter: &Parameter,
-    change: &mut impl FnMut(&str) -> Option<String>,
+    change: &mut impl FnMut(&str, &dyn Fn() -> String) -> Option<Option<String>>,
     changed: &mut bool,
 ) -> String {
-    let mut kept: Vec<Cow<'_, str>> = Vec::new();
+    let mut kept = String::with_capacity(query.len());
     // Both signs part pairs: what one server takes for a value, another takes for two.
     for pair in query.split(['&', ';']) {
         let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
-        if pair.is_empty() || !parameter.is(&decode(name)) {
-            kept.push(Cow::Borrowed(pair));
+        let treated = match pair {
+            "" => None,
+            _ => change(&decode(name), &|| decode(value).into_owned()),
+        };
+        *changed |= treated.is_some();
+        if matches!(treated, Some(None)) {
             continue;
         }
-        *changed = true;
-        if let Some(value) = change(&decode(value)) {
-            let value = utf8_percent_encode(&value, NON_ALPHANUMERIC);
-            kept.push(Cow::Owned(format!("{name}={value}")));
+        if !kept.is_empty() {
+            kept.push('&');
+        }
+        match treated.flatten() {
+            Some(value) => {
+                kept.push_str(name);
+                kept.push('=');
+                kept.extend(utf8_percent_encode(&value, NON_ALPHANUMERIC));
+            }
+            None => kept.push_str(pair),
         }
     }
-    kept.join("&")
+    kept
 }
 
-fn decode(text: &str) -> String {
+fn decode(text: &str) -> Cow<'_, str> {
+    if !text.contains(['+', '%']) {
+        return Cow::Borrowed(text);
+    }
     let spaced = text.replace('+', " ");
-    percent_decode_str(&spaced).decode_utf8_lossy().into_owned()
+    Cow::Owned(percent_decode_str(&spaced).decode_utf8_lossy().into_owned())
 }
 
 #[cfg(test)]
@@ -127,13 +142,17 @@ mod tests {
             ("https://a.example/email", None),
             ("", None),
         ];
+        let treat =
+            |address: &str, parameter: &Parameter, change: &dyn Fn(&str) -> Option<String>| {
+                super::treat(address, |name, value| parameter.is(name).then(|| change(&value())))
+            };
         let email = Parameter::Named("email".to_owned());
         for (address, wanted) in table {
-            assert_eq!(treat(address, &email, |_| None).as_deref(), wanted, "{address}");
+            assert_eq!(treat(address, &email, &|_| None).as_deref(), wanted, "{address}");
         }
-        let every = treat("https://a.example/x?a=1&b=2#c", &Parameter::Every, |_| None);
+        let every = treat("https://a.example/x?a=1&b=2#c", &Parameter::Every, &|_| None);
         assert_eq!(every.as_deref(), Some("https://a.example/x#c"));
-        let doubled = treat("/x?email=a+b", &email, |value| Some(value.repeat(2)));
+        let doubled = treat("/x?email=a+b", &email, &|value| Some(value.repeat(2)));
         assert_eq!(doubled.as_deref(), Some("/x?email=a%20ba%20b"));
     }
 }

@@ -8,6 +8,9 @@ use ring::{digest, hmac};
 /// What stands for what a mask hides. Its length is the same for all values.
 const HIDDEN: &str = "***";
 
+/// How Mixpanel marks the id of a device as such.
+pub(super) const DEVICE_PREFIX: &str = "$device:";
+
 /// Hashes with SHA-256, keyed with a secret if there is one (HMAC).
 #[derive(Debug)]
 pub(super) struct Hasher {
@@ -23,10 +26,18 @@ impl Hasher {
         Hasher { key, again }
     }
 
-    /// The hash of a value, 64 hexadecimal digits. An e-mail address is trimmed and put in lower case
+    /// The hash of a value, 64 hexadecimal digits. Mixpanel's mark of a device's id stays before it,
+    /// so that the id has the same hash with it and without. An e-mail address is trimmed and put in lower case
     /// before, so that it is the same one wherever it was typed. What is 64 hexadecimal digits is
     /// taken for a hash already: a client may have hashed it, or the event comes a second time.
     pub(super) fn hash(&self, value: &str) -> String {
+        if let Some(device) = value.strip_prefix(DEVICE_PREFIX) {
+            return format!("{DEVICE_PREFIX}{}", self.bare(device));
+        }
+        self.bare(value)
+    }
+
+    fn bare(&self, value: &str) -> String {
         if !self.again && value.len() == 64 && value.bytes().all(|byte| byte.is_ascii_hexdigit()) {
             return value.to_ascii_lowercase();
         }

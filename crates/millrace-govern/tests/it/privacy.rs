@@ -122,6 +122,21 @@ fn what_stands_beside_the_event_follows() {
     let governed = govern(&options(&[("$.userId", Hash)]), incoming);
     assert_eq!(governed.facts.message_id, sha("sale|ann@a.example|17"));
 
+    // So does the event itself, and what a decoder puts beside the canonical ids.
+    let body = json!({ "userId": "ann@a.example", "anonymousId": "d-1", "messageId": "sale|ann@a.example|17",
+        "mixpanel": { "distinct_id": "$device:d-1", "endpoint": "track" },
+        "context": { "mixpanel": { "user_id": "ann@a.example", "device_id": "d-1", "distinct_id": "other" } } });
+    let (user, device) = (sha("ann@a.example"), sha("d-1"));
+    let rules = options(&[("$.userId", Hash), ("$.anonymousId", Hash)]);
+    let governed = govern(&rules, event(Origin::Mixpanel, body.to_string()));
+    let wanted = json!({ "userId": user, "anonymousId": device, "messageId": sha("sale|ann@a.example|17"),
+        "mixpanel": { "distinct_id": format!("$device:{device}"), "endpoint": "track" },
+        "context": { "mixpanel": { "user_id": user, "device_id": device, "distinct_id": "other" } } });
+    assert_eq!(json(&governed), wanted);
+    let removed =
+        govern(&options(&[("$.userId", Remove)]), event(Origin::Mixpanel, body.to_string()));
+    assert_eq!(json(&removed).pointer("/context/mixpanel/user_id"), None);
+
     // Nothing that concerns a rule: nothing changes.
     let untouched = govern(&options(&[("$.userId", Hash)]), event(Origin::Spec, r#"{"a":1}"#));
     assert_eq!((untouched.body_hash, notes(&untouched)), (7, vec![]));

@@ -17,6 +17,7 @@ mod door;
 mod edge;
 mod fixtures;
 mod keys;
+mod leaks;
 mod management;
 mod mixpanel;
 mod mixpanel_fixtures;
