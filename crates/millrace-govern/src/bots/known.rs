@@ -3,6 +3,10 @@
 //! They are told by whole words, because parts of words are names of phones (`Cubot`) and of
 //! engines. What calls itself a bot, crawler or spider at the end of a word is one.
 
+use std::sync::LazyLock;
+
+use crate::document::Sieve;
+
 /// Ends of words that say what the program is.
 const ENDINGS: [&str; 4] = ["bot", "crawler", "spider", "scraper"];
 
@@ -127,21 +131,40 @@ pub(super) fn known_bot(agent: &str) -> Option<&'static str> {
     let begins = |tool: &&&str| {
         start.get(..tool.len()).is_some_and(|start| start.eq_ignore_ascii_case(tool))
     };
-    if let Some(tool) = TOOLS.iter().find(begins) {
+    // What every browser begins with, and no tool does.
+    if !start.starts_with("Mozilla/")
+        && let Some(tool) = TOOLS.iter().find(begins)
+    {
         return Some(tool.trim_end_matches(['/', ' ', '(']));
     }
-    agent.split(|letter: char| !letter.is_ascii_alphanumeric()).find_map(known_word)
+    agent.as_bytes().split(|byte| !byte.is_ascii_alphanumeric()).find_map(known_word)
 }
 
-fn known_word(word: &str) -> Option<&'static str> {
-    // Words are ASCII here, so a byte is a letter; the longest in the list has 19.
+/// Tells most words of real browsers from the list without a search.
+static SIEVE: LazyLock<Sieve> = LazyLock::new(|| {
+    let mut sieve = Sieve::default();
+    WORDS.iter().for_each(|word| sieve.put(word.as_bytes()));
+    sieve
+});
+
+fn known_word(word: &[u8]) -> Option<&'static str> {
+    // Most words are numbers and names of two letters; the longest in the list has 19.
+    if word.len() < 3 || word.iter().all(u8::is_ascii_digit) {
+        return None;
+    }
     let mut lower = [0; 32];
-    let lower = lower.get_mut(..word.len()).filter(|lower| !lower.is_empty())?;
-    lower.copy_from_slice(word.as_bytes());
+    let lower = lower.get_mut(..word.len())?;
+    lower.copy_from_slice(word);
     lower.make_ascii_lowercase();
     let lower = std::str::from_utf8(lower).ok()?;
-    if let Some(ending) = ENDINGS.into_iter().find(|ending| lower.ends_with(ending)) {
+    // The last letters of all endings.
+    if lower.ends_with(['t', 'r'])
+        && let Some(ending) = ENDINGS.into_iter().find(|ending| lower.ends_with(ending))
+    {
         return (!NONE_THOUGH.contains(&lower)).then_some(ending);
+    }
+    if !SIEVE.may_hold(Sieve::place(lower.as_bytes())) {
+        return None;
     }
     let at = WORDS.binary_search(&lower).ok()?;
     WORDS.get(at).copied()
@@ -154,6 +177,9 @@ mod tests {
     #[test]
     fn the_words_are_in_order() {
         assert!(WORDS.is_sorted());
+        assert!(WORDS.iter().all(|word| word.len() >= 3));
+        assert!(ENDINGS.iter().all(|ending| ending.ends_with(['t', 'r'])));
+        assert!(!TOOLS.iter().any(|tool| tool.starts_with("mozilla")));
     }
 
     #[test]

@@ -23,4 +23,5 @@ mod tests;
 
 pub use edits::Edits;
 pub use path::{Path, PathError, Step};
+pub(crate) use watch::Sieve;
 pub use watch::{Finds, Found, PathId, Reach, Watch};

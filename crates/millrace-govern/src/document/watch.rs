@@ -108,24 +108,24 @@ struct Node {
 
 /// A set of names that may hold more than was put in.
 #[derive(Debug, Default)]
-struct Sieve([u64; 4]);
+pub(crate) struct Sieve([u64; 4]);
 
 impl Sieve {
     /// The place of a name, of its length and two of its letters.
-    fn place(name: &[u8]) -> (usize, u64) {
+    pub(crate) fn place(name: &[u8]) -> (usize, u64) {
         let letter = |at: usize| usize::from(name.get(at).copied().unwrap_or_default());
         let mixed = name.len() * 37 + letter(0) * 5 + letter(name.len() / 2) * 11;
         (mixed / 64 % 4, 1 << (mixed % 64))
     }
 
-    fn put(&mut self, name: &[u8]) {
+    pub(crate) fn put(&mut self, name: &[u8]) {
         let (part, bit) = Sieve::place(name);
         if let Some(part) = self.0.get_mut(part) {
             *part |= bit;
         }
     }
 
-    fn may_hold(&self, (part, bit): (usize, u64)) -> bool {
+    pub(crate) fn may_hold(&self, (part, bit): (usize, u64)) -> bool {
         self.0.get(part).is_some_and(|part| part & bit != 0)
     }
 }
