@@ -277,4 +277,11 @@ fn a_place_that_the_application_knows_is_kept() {
     let names = ["$device_type", "$city", "$region", "mp_country_code", "$latitude", "$longitude"];
     let wanted = json!(["ios", "Paris", null, null, 48.85, 2.35]);
     assert_eq!(properties(&json!({}), &event, &names), wanted);
+
+    // As the collector adds it: the code goes to Mixpanel, not the name.
+    let event = json!({"type": "track", "event": "E", "userId": "u", "context": {
+        "location": {"city": "Bonn", "country": "Germany", "country_code": "DE"}
+    }});
+    let wanted = json!([null, "Bonn", null, "DE", null, null]);
+    assert_eq!(properties(&json!({}), &event, &names), wanted);
 }
