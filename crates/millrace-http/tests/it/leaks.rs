@@ -56,7 +56,7 @@ fn collector(secret: Option<&str>) -> TestCollector {
             write_keys: vec![WriteKey::active(KEY), WriteKey::active(OLD_KEY).revoked()],
             rules: Arc::new(Rules::new(&rules)),
             adobe: AdobeOptions {
-                datastreams: vec!["stream".to_owned()],
+                datastreams: vec![WriteKey::active("stream")],
                 organisation: Some("A@AdobeOrg".to_owned()),
                 ..AdobeOptions::default()
             },
@@ -106,8 +106,8 @@ fn told(item: &Item, about: &str) -> Vec<String> {
         }
         other => format!("{other:?}"),
     };
-    stored
-        .push_str(&percent_encoding::percent_decode_str(&stored).decode_utf8_lossy().into_owned());
+    let decoded = percent_encoding::percent_decode_str(&stored).decode_utf8_lossy().into_owned();
+    stored.push_str(&decoded);
     let lower = stored.to_lowercase();
     for value in GONE {
         let base64 = STANDARD.encode(value);
