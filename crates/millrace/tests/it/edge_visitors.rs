@@ -1,6 +1,8 @@
 //! Visitors of Adobe's Edge Network API, through the real binary to the twin: who they are after they
 //! have signed in, and what they allow.
 
+#![expect(clippy::indexing_slicing, reason = "helper functions of tests")]
+
 use millrace_model::time::{Clock as _, SystemClock};
 use serde_json::{Value, json};
 

@@ -1,6 +1,12 @@
 //! One purchase, sent by every protocol: the same event in Mixpanel, whichever way it came in, and
 //! once, however often its client sends it (`reference/datafly-adobe.md` A-21; DESIGN 9.5 to 9.7).
 
+#![expect(
+    clippy::indexing_slicing,
+    clippy::needless_pass_by_value,
+    reason = "helper functions of tests"
+)]
+
 use std::collections::BTreeMap;
 
 use base64::Engine as _;
