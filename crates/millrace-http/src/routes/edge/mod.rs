@@ -151,7 +151,8 @@ fn check_head(doors: &Doors, head: &Parts, asked: &Asked) -> Result<(), Refusal>
 }
 
 /// Takes the media types that Adobe takes, and a body that says nothing about itself: the bytes then
-/// have to speak. The binary form of JSON called Smile is refused.
+/// have to speak. What `curl` and other tools say unless told otherwise says nothing, either. The
+/// binary form of JSON called Smile is refused.
 fn check_media_type(headers: &HeaderMap) -> Result<(), Refusal> {
     let Some(value) = headers.get(header::CONTENT_TYPE) else { return Ok(()) };
     let text = value.to_str().unwrap_or("?");
@@ -163,8 +164,10 @@ fn check_media_type(headers: &HeaderMap) -> Result<(), Refusal> {
         let message = "the header Content-Type is no media type";
         return Err(Refusal::new(StatusCode::BAD_REQUEST, Code::MediaTypeRefused, message));
     };
-    let known =
-        matches!((kind, subtype), ("application", "json") | ("text", "plain" | "javascript"));
+    let known = matches!(
+        (kind, subtype),
+        ("application", "json" | "x-www-form-urlencoded") | ("text", "plain" | "javascript")
+    );
     if known || subtype.ends_with("+json") {
         return Ok(());
     }

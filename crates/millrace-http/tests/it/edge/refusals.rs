@@ -47,6 +47,8 @@ async fn media_types_are_those_of_adobe() {
         (Some("application/vnd.adobe+json"), 200, ""),
         (Some(""), 200, ""),
         (None, 200, ""),
+        // What tools say when nobody has told them.
+        (Some("application/x-www-form-urlencoded"), 200, ""),
         (Some("application/x-jackson-smile"), 415, "0111-415"),
         (Some("application/xml"), 415, "0111-415"),
         (Some("json"), 400, "0106-400"),
